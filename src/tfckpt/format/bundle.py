@@ -1,0 +1,302 @@
+"""Header and entries: the rows of a V2 bundle's index.
+
+The row with the empty key holds ``BundleHeaderProto``; each other row is a tensor's name
+with its ``BundleEntryProto``:
+
+    ===== ============== =====================================================
+    field of the header  meaning
+    ===== ============== =====================================================
+    1     num_shards     how many data files the names count to
+    2     endianness     byte order of the data files: 0 little, 1 big
+    3     version        {1 producer, 2 min_consumer, 3 bad_consumers}
+    ===== ============== =====================================================
+
+    ===== ============== =====================================================
+    field of an entry    meaning
+    ===== ============== =====================================================
+    1     dtype          see `dtypes`
+    2     shape          {2 dims {1 size, 2 name}, 3 unknown_rank}
+    3     shard_id       which data file
+    4     offset         first byte of the tensor in it
+    5     size           its bytes
+    6     crc32c         fixed32, masked; of the bytes as stored
+    7     slices         parts, if the tensor was saved in parts; then 3 to 6 mean nothing
+    ===== ============== =====================================================
+
+Zero values are absent, but the shape never is: a scalar stores an empty one.
+Source: core/protobuf/tensor_bundle.proto; core/framework/tensor_shape.proto, versions.cc.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from typing import NamedTuple
+
+from tfckpt.errors import FormatError, UnsupportedError
+from tfckpt.format import proto
+from tfckpt.format.dtypes import DType, dtype_numbered
+from tfckpt.format.strings import ByteOrder
+from tfckpt.format.varint import encode_varint, parse_varint
+
+__all__ = [
+    "HEADER_KEY",
+    "VERSION",
+    "BundleEntry",
+    "BundleHeader",
+    "EntryParser",
+    "encode_entry",
+    "encode_header",
+    "parse_header",
+]
+
+HEADER_KEY = b""
+VERSION = 1
+MOST_SHARDS = 99_999_999  # more than anyone has; bounds loops over shard numbers
+
+
+class BundleHeader(NamedTuple):
+    """The header of a bundle.
+
+    Attributes:
+        num_shards: How many data files its names count to.
+        byte_order: That of the numbers in the data files (never of the index).
+        producer: Version of the writer's format.
+        min_consumer: The oldest reader that may read it.
+        bad_consumers: Readers that must not.
+    """
+
+    num_shards: int = 1
+    byte_order: ByteOrder = "little"
+    producer: int = VERSION
+    min_consumer: int = 0
+    bad_consumers: tuple[int, ...] = ()
+
+
+def parse_header(data: bytes) -> BundleHeader:
+    """Parse a header, refusing versions that TensorFlow refuses too.
+
+    Raises:
+        FormatError: It isn't a header.
+        UnsupportedError: It says that this version of the format can't read the bundle.
+
+    Example:
+        >>> parse_header(bytes.fromhex("08011a020801")).num_shards
+        1
+    """
+    num_shards = endianness = producer = min_consumer = 0
+    bad: tuple[int, ...] = ()
+    for field in proto.parse_fields(data):
+        if field.number == 1:
+            num_shards = proto.signed(field.as_int())
+        elif field.number == 2:
+            endianness = field.as_int()
+        elif field.number == 3:
+            producer, min_consumer, bad = _parse_versions(field.as_bytes())
+    if endianness > 1:
+        raise FormatError("the header has an unknown byte order", expected="0 or 1", got=endianness)
+    if not 0 <= num_shards <= MOST_SHARDS:
+        raise FormatError("the header has an impossible number of shards", got=num_shards)
+    if min_consumer > VERSION:
+        raise UnsupportedError("the checkpoint asks for a newer reader",
+                               expected=f"format version {VERSION} or less", got=min_consumer)
+    if producer < 0:
+        raise UnsupportedError("the checkpoint is of a version that is too old",
+                               expected="format version 0 or more", got=producer)
+    if VERSION in bad:
+        raise UnsupportedError(f"the checkpoint forbids readers of format version {VERSION}")
+    return BundleHeader(num_shards, "big" if endianness else "little", producer, min_consumer, bad)
+
+
+def _parse_versions(data: bytes) -> tuple[int, int, tuple[int, ...]]:
+    producer = min_consumer = 0
+    bad: list[int] = []
+    for field in proto.parse_fields(data):
+        if field.number == 1:
+            producer = proto.signed(field.as_int())
+        elif field.number == 2:
+            min_consumer = proto.signed(field.as_int())
+        elif field.number == 3 and field.wire_type == proto.BYTES:  # packed
+            packed, at = field.as_bytes(), 0
+            while at < len(packed):
+                version, at = parse_varint(packed, at)
+                bad.append(proto.signed(version))
+        elif field.number == 3:
+            bad.append(proto.signed(field.as_int()))
+    return producer, min_consumer, tuple(bad)
+
+
+def encode_header(header: BundleHeader) -> bytes:
+    """Encode a header.
+
+    Example:
+        >>> encode_header(BundleHeader(num_shards=1)).hex(" ")
+        '08 01 1a 02 08 01'
+    """
+    versions = proto.encode_int(1, header.producer) + proto.encode_int(2, header.min_consumer)
+    if header.bad_consumers:
+        versions += proto.encode_bytes(
+            3, b"".join(encode_varint(v & 0xFFFFFFFFFFFFFFFF) for v in header.bad_consumers))
+    return (proto.encode_int(1, header.num_shards)
+            + proto.encode_int(2, header.byte_order == "big")
+            + proto.encode_bytes(3, versions))
+
+
+class BundleEntry(NamedTuple):
+    """Where one tensor is, and what.
+
+    Attributes:
+        dtype: Its dtype.
+        shape: Its dimensions.
+        shard_id: Number of the data file, from 0.
+        offset: Its first byte there.
+        size: Its bytes.
+        masked_crc32c: Checksum of those bytes, masked as stored.
+        slices: Encoded ``TensorSliceProto`` of each part, if it was saved in parts.
+    """
+
+    dtype: DType
+    shape: tuple[int, ...]
+    shard_id: int
+    offset: int
+    size: int
+    masked_crc32c: int
+    slices: tuple[bytes, ...] = ()
+
+
+class EntryParser:
+    """Parses entries, remembering the dtypes and shapes it has met.
+
+    A checkpoint has far fewer different shapes than tensors, and dtype and shape stand
+    first in an entry, so nearly every entry is one look-up and three numbers.
+    """
+
+    def __init__(self) -> None:
+        self._heads: dict[bytes, tuple[DType, tuple[int, ...]]] = {}
+
+    def parse(self, data: bytes) -> BundleEntry:
+        """Parse one entry.
+
+        Raises:
+            FormatError: It isn't an entry, or has a negative number in it.
+
+        Example:
+            >>> entry = EntryParser().parse(bytes.fromhex("08011208120208021202080320102818"))
+            >>> entry.dtype.name, entry.shape, entry.offset, entry.size
+            ('float32', (2, 3), 16, 24)
+        """
+        # What TensorFlow writes: 08 dtype 12 length shape, then 18, 20, 28 and 35 with the
+        # numbers that aren't 0. Anything else, and anything damaged, goes the plain way.
+        try:
+            end = 4 + data[3]
+            head = self._heads.get(data[:end])
+            if head is None:
+                head = self._learn(data, end)
+            numbers = [0, 0, 0]
+            while (tag := data[end]) != 0x35:
+                at, shift, value = end + 1, 0, 0
+                while (byte := data[at]) > 0x7F:
+                    value |= (byte & 0x7F) << shift
+                    shift += 7
+                    at += 1
+                numbers[_NUMBERS[tag]] = value | byte << shift
+                end = at + 1
+            shard_id, offset, size = numbers
+            if end + 5 == len(data) and size < 1 << 63 > offset and shard_id <= MOST_SHARDS:
+                crc = int.from_bytes(data[end + 1:], "little")
+                return BundleEntry(*head, shard_id, offset, size, crc)
+        except (IndexError, KeyError):
+            pass
+        return _parse_entry(data)
+
+    def _learn(self, data: bytes, end: int) -> tuple[DType, tuple[int, ...]]:
+        if data[0] != 0x08 or data[2] != 0x12 or (data[1] | data[3]) > 0x7F or end > len(data):
+            raise KeyError
+        head = self._heads[data[:end]] = dtype_numbered(data[1]), _parse_shape(data[4:end])
+        return head
+
+
+_NUMBERS = {0x18: 0, 0x20: 1, 0x28: 2}  # tags of shard_id, offset, size
+
+
+def _parse_entry(data: bytes) -> BundleEntry:
+    dtype = dtype_numbered(0)
+    shape: tuple[int, ...] = ()
+    shard_id = offset = size = crc = 0
+    slices: list[bytes] = []
+    for field in proto.parse_fields(data):
+        if field.number == 1:
+            dtype = dtype_numbered(field.as_int())
+        elif field.number == 2:
+            shape = _parse_shape(field.as_bytes())
+        elif field.number == 3:
+            shard_id = field.as_int()
+        elif field.number == 4:
+            offset = field.as_int()
+        elif field.number == 5:
+            size = field.as_int()
+        elif field.number == 6:
+            crc = field.as_int(proto.FIXED32)
+        elif field.number == 7:
+            slices.append(field.as_bytes())
+    if (shard_id | offset | size) >> 63 or shard_id > MOST_SHARDS:
+        raise FormatError("an entry has an impossible number", got=(
+            f"shard {proto.signed(shard_id)}, offset {proto.signed(offset)},"
+            f" size {proto.signed(size)}"))
+    return BundleEntry(dtype, shape, shard_id, offset, size, crc, tuple(slices))
+
+
+def _parse_shape(data: bytes) -> tuple[int, ...]:
+    dims = []
+    for field in proto.parse_fields(data):
+        if field.number == 2:
+            size = 0
+            for dim in proto.parse_fields(field.as_bytes()):
+                if dim.number == 1:
+                    size = proto.signed(dim.as_int())
+            if size < 0:
+                raise FormatError("a tensor's shape has a negative dimension", got=size)
+            dims.append(size)
+        elif field.number == 3 and field.as_int():
+            raise FormatError("a stored tensor's shape has an unknown rank")
+    return tuple(dims)
+
+
+def encode_entry(entry: BundleEntry) -> bytes:
+    """Encode an entry, byte for byte as TensorFlow does.
+
+    Example:
+        >>> from tfckpt.format.dtypes import dtype_named
+        >>> encode_entry(BundleEntry(dtype_named("float32"), (2, 3), 0, 16, 24, 0)).hex()
+        '08011208120208021202080320102818'
+    """
+    return entry_encoder()(entry)
+
+
+def entry_encoder() -> Callable[[BundleEntry], bytes]:
+    """A function that does `encode_entry` and remembers the shapes it has met."""
+    heads: dict[tuple[int, tuple[int, ...]], bytes] = {}
+
+    def encode(entry: BundleEntry) -> bytes:
+        dtype, shape, shard_id, offset, size, crc, slices = entry
+        head = heads.get((dtype.number, shape))
+        if head is None:
+            head = heads[dtype.number, shape] = _encode_head(dtype, shape)
+        if shard_id:
+            head += b"\x18" + encode_varint(shard_id)
+        if offset:
+            head += b"\x20" + encode_varint(offset)
+        if size:
+            head += b"\x28" + encode_varint(size)
+        if crc:
+            head += b"\x35" + struct.pack("<I", crc)
+        for part in slices:
+            head += proto.encode_bytes(7, part)
+        return head
+
+    return encode
+
+
+def _encode_head(dtype: DType, shape: tuple[int, ...]) -> bytes:
+    dims = b"".join(proto.encode_bytes(2, proto.encode_int(1, size)) for size in shape)
+    return proto.encode_int(1, dtype.number) + proto.encode_bytes(2, dims)

@@ -1,0 +1,241 @@
+"""Table files: sorted key-value tables in LevelDB's layout, as TensorFlow writes them.
+
+    ============== ==========================================================
+    part           contents
+    ============== ==========================================================
+    data blocks    the rows, in ascending order of their keys
+    metaindex      a block without rows
+    index block    one row per data block: a separator key and a block handle
+    footer         48 bytes: two handles, zeros to byte 40, the magic number
+    ============== ==========================================================
+
+Behind each block stand five bytes: its type (0 raw, 1 Snappy) and, as fixed32, the masked
+CRC32C of the stored bytes and that type. A block handle is two varints, offset and size;
+the size leaves out those five bytes. A separator key is any key between the last of its
+block and the first of the next, and is never a key of the table.
+
+Source: tsl/lib/io/{format,table,table_builder}.cc. It is a LevelDB *table*, not a LevelDB
+database.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from tfckpt.errors import ChecksumError, FormatError, TruncatedError, located
+from tfckpt.format.block import BlockBuilder, KeyBudget, Row, parse_block, shared_prefix
+from tfckpt.format.crc32c import masked_crc32c
+from tfckpt.format.snappy import decompress
+from tfckpt.format.varint import encode_varint, parse_varint
+
+__all__ = ["FOOTER_SIZE", "MAGIC", "BlockHandle", "encode_table", "find_row", "has_magic",
+           "parse_table"]
+
+FOOTER_SIZE = 48
+MAGIC = bytes.fromhex("57fb808b247547db")  # 0xdb4775248b80fb57, little-endian
+TRAILER_SIZE = 5
+BLOCK_SIZE = 262144
+RESTART_INTERVAL = 16
+_RAW, _SNAPPY = 0, 1
+
+
+class BlockHandle(NamedTuple):
+    """Where a block is: byte offset and byte count, without its trailer."""
+
+    offset: int
+    size: int
+
+    def encode(self) -> bytes:
+        """The handle as two varints."""
+        return encode_varint(self.offset) + encode_varint(self.size)
+
+
+def has_magic(data: bytes) -> bool:
+    """Whether the bytes end as a table file does."""
+    return data[-len(MAGIC):] == MAGIC
+
+
+def parse_table(data: bytes) -> list[Row]:
+    """Parse a whole table file into its rows, checking every block's CRC.
+
+    Args:
+        data: The file's bytes.
+
+    Returns:
+        ``(key, value)`` of each row, ascending by key.
+
+    Raises:
+        TruncatedError: The file is too short for what it announces.
+        ChecksumError: A block's bytes are not those that were written.
+        FormatError: It isn't a table, or its rows aren't in ascending order.
+    """
+    budget = KeyBudget(len(data))
+    rows: list[Row] = []
+    for handle, block in _iter_blocks(data):
+        with located(base=_base(data, handle)):
+            rows += parse_block(block, budget, after=rows[-1][0] if rows else None)
+    return rows
+
+
+def find_row(data: bytes, key: bytes) -> int | None:
+    """Byte offset of the block that holds this key, for error messages."""
+    for handle, block in _iter_blocks(data):
+        if any(k == key for k, _ in parse_block(block)):
+            return handle.offset
+    return None
+
+
+def _iter_blocks(data: bytes) -> Iterator[tuple[BlockHandle, bytes]]:
+    """Handle and checked contents of each data block."""
+    metaindex, index = parse_footer(data)
+    read_block(data, metaindex)  # empty, but its CRC covers bytes that verify must cover
+    with located(base=_base(data, index)):
+        index_rows = parse_block(read_block(data, index), KeyBudget(len(data)))
+    end = 0
+    for _, value in index_rows:
+        with located(base=None):
+            handle, _ = _parse_handle(value, 0)
+        # Blocks that follow one another also can't be read twice, so a small file can't
+        # make a reader work for long.
+        if handle.offset < end:
+            raise FormatError("blocks of the table overlap", expected=f"an offset from {end}",
+                              got=handle.offset, offset=handle.offset)
+        end = handle.offset + handle.size + TRAILER_SIZE
+        yield handle, read_block(data, handle)
+
+
+def _base(data: bytes, handle: BlockHandle) -> int | None:
+    """Where offsets inside a block count from; nowhere if it is compressed."""
+    compressed = data[handle.offset + handle.size:handle.offset + handle.size + 1] != b"\0"
+    return None if compressed else handle.offset
+
+
+def parse_footer(data: bytes) -> tuple[BlockHandle, BlockHandle]:
+    """Handles of the metaindex block and of the index block."""
+    if len(data) < FOOTER_SIZE:
+        raise TruncatedError("the file is too short for a table", offset=0,
+                             expected=f"at least {FOOTER_SIZE} bytes", got=len(data))
+    start = len(data) - FOOTER_SIZE
+    if not has_magic(data):
+        raise FormatError("not a table file: the magic number at its end is missing",
+                          expected=MAGIC.hex(), got=data[-len(MAGIC):].hex(),
+                          offset=len(data) - len(MAGIC))
+    with located(base=start):
+        footer = data[start:start + 40]
+        metaindex, at = _parse_handle(footer, 0)
+        index, _ = _parse_handle(footer, at)
+    return metaindex, index
+
+
+def _parse_handle(data: bytes, offset: int) -> tuple[BlockHandle, int]:
+    block_offset, offset = parse_varint(data, offset)
+    size, offset = parse_varint(data, offset)
+    return BlockHandle(block_offset, size), offset
+
+
+def read_block(data: bytes, handle: BlockHandle) -> bytes:
+    """Contents of one block, checked and uncompressed.
+
+    Raises:
+        TruncatedError: The handle points past the end of the file.
+        ChecksumError: The stored CRC and the bytes disagree.
+        FormatError: The block type is unknown, or the compression damaged.
+    """
+    end = handle.offset + handle.size
+    if end + TRAILER_SIZE > len(data):
+        raise TruncatedError("a block of the table runs past the end of the file",
+                             expected=f"{end + TRAILER_SIZE} bytes", got=len(data),
+                             offset=min(handle.offset, len(data)))
+    stored = int.from_bytes(data[end + 1:end + TRAILER_SIZE], "little")
+    computed = masked_crc32c(data[handle.offset:end + 1])
+    if stored != computed:
+        raise ChecksumError("block checksum does not match", expected=f"{stored:#010x} as stored",
+                            got=f"{computed:#010x} from the bytes", offset=handle.offset)
+    block = data[handle.offset:end]
+    kind = data[end]
+    if kind == _RAW:
+        return block
+    if kind == _SNAPPY:
+        with located(base=None):
+            return decompress(block)
+    raise FormatError("a block has an unknown compression type", expected="0 (none) or 1 (Snappy)",
+                      got=kind, offset=end)
+
+
+def encode_table(rows: Iterable[Row]) -> bytes:
+    """Encode rows as a table file, byte for byte as TensorFlow does.
+
+    Args:
+        rows: ``(key, value)``, ascending by key.
+
+    Raises:
+        FormatError: The keys are not in ascending order.
+
+    Example:
+        >>> parse_table(encode_table([(b"", b"header"), (b"a", b"1")]))
+        [(b'', b'header'), (b'a', b'1')]
+    """
+    out = bytearray()
+    index = BlockBuilder(restart_interval=1)
+    block = BlockBuilder(RESTART_INTERVAL)
+    waiting: BlockHandle | None = None  # a finished block, to be indexed at the next key
+    last: bytes | None = None
+    for key, value in rows:
+        if last is not None and key <= last:
+            raise FormatError("keys of a table must be ascending",
+                              got=f"{last[:200]!r}, then {key[:200]!r}")
+        # A row far larger than a block gets one of its own.
+        if not block.empty and len(key) + len(value) >= 2 * BLOCK_SIZE:
+            waiting, block = _write_block(out, block), BlockBuilder(RESTART_INTERVAL)
+        if waiting is not None:
+            index.add(shortest_separator(last or b"", key), waiting.encode())
+            waiting = None
+        block.add(key, value)
+        last = key
+        if block.size >= BLOCK_SIZE:
+            waiting, block = _write_block(out, block), BlockBuilder(RESTART_INTERVAL)
+    if not block.empty:
+        waiting = _write_block(out, block)
+    metaindex = _write_block(out, BlockBuilder(RESTART_INTERVAL))
+    if waiting is not None:
+        index.add(short_successor(last or b""), waiting.encode())
+    handles = metaindex.encode() + _write_block(out, index).encode()
+    return bytes(out) + handles.ljust(FOOTER_SIZE - len(MAGIC), b"\0") + MAGIC
+
+
+def _write_block(out: bytearray, block: BlockBuilder) -> BlockHandle:
+    content = block.finish()
+    handle = BlockHandle(len(out), len(content))
+    stored = content + bytes([_RAW])
+    out += stored + struct.pack("<I", masked_crc32c(stored))
+    return handle
+
+
+def shortest_separator(last: bytes, following: bytes) -> bytes:
+    """A short key that is not below ``last`` and below ``following``.
+
+    Example:
+        >>> shortest_separator(b"dense_1/bias", b"dense_3/bias")
+        b'dense_2'
+    """
+    same = shared_prefix(last, following)
+    if same < min(len(last), len(following)):
+        byte = last[same]
+        if byte < 0xFF and byte + 1 < following[same]:
+            return last[:same] + bytes([byte + 1])
+    return last
+
+
+def short_successor(last: bytes) -> bytes:
+    """A short key that is not below ``last``.
+
+    Example:
+        >>> short_successor(b"scoped/c")
+        b't'
+    """
+    for at, byte in enumerate(last):
+        if byte != 0xFF:
+            return last[:at] + bytes([byte + 1])
+    return last

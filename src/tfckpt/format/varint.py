@@ -1,0 +1,70 @@
+"""Integers of variable length, as protocol buffers and LevelDB tables store them.
+
+Seven bits a byte, least significant first; the top bit says that another byte follows.
+Source: protobuf's encoding guide; tsl/platform/coding.cc.
+"""
+
+from __future__ import annotations
+
+from tfckpt.errors import FormatError, TruncatedError
+
+__all__ = ["encode_varint", "parse_varint"]
+
+_MAX_BYTES = 10  # 64 bits in groups of seven
+
+
+def parse_varint(data: bytes, offset: int = 0) -> tuple[int, int]:
+    """Parse one unsigned 64-bit varint.
+
+    Args:
+        data: Bytes that hold it.
+        offset: Where it starts.
+
+    Returns:
+        The value, and the offset of the byte after it.
+
+    Raises:
+        TruncatedError: The bytes end within the number.
+        FormatError: It is longer than 64 bits.
+
+    Example:
+        >>> parse_varint(b"\\xac\\x02")
+        (300, 2)
+    """
+    value = shift = 0
+    for at in range(offset, offset + _MAX_BYTES):
+        if at >= len(data):
+            raise TruncatedError("a varint runs past the end", offset=offset)
+        byte = data[at]
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            if value >> 64:
+                break
+            return value, at + 1
+        shift += 7
+    raise FormatError("a varint is longer than 64 bits", offset=offset)
+
+
+_ONE_BYTE = [bytes([n]) for n in range(128)]
+
+
+def encode_varint(value: int) -> bytes:
+    """Encode an unsigned 64-bit integer in as few bytes as it takes.
+
+    Raises:
+        FormatError: The value is negative or longer than 64 bits.
+
+    Example:
+        >>> encode_varint(300)
+        b'\\xac\\x02'
+    """
+    if 0 <= value < 128:
+        return _ONE_BYTE[value]
+    if not 0 <= value < 1 << 64:
+        raise FormatError(f"{value} is not an unsigned 64-bit integer")
+    out = bytearray()
+    while value > 0x7F:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    out.append(value)
+    return bytes(out)
