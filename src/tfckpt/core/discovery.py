@@ -1,0 +1,234 @@
+"""From whatever path a person has to the checkpoint that they mean.
+
+A checkpoint is named by its *prefix*, which is no file at all. People have a file of it, a
+folder, or a prefix without its step; TensorFlow answers "not an sstable". Here each of
+these leads to the prefix, with a note of what was corrected, and anything else to an error
+that says what is there instead.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+from tfckpt.errors import (
+    CheckpointError,
+    CheckpointNotFoundError,
+    NotACheckpointError,
+    UnsupportedError,
+    located,
+    nearest,
+)
+from tfckpt.format.naming import index_name, parse_data_name, parse_index_name, parse_meta_name
+from tfckpt.format.table import has_magic
+from tfckpt.storage.local import is_file, list_folder, read_ends, read_file
+
+if TYPE_CHECKING:
+    from tfckpt.format.state import CheckpointState
+
+__all__ = ["STATE_FILE", "Found", "as_path", "beside", "discover", "find_latest", "read_state"]
+
+STATE_FILE = "checkpoint"
+
+
+class Found(NamedTuple):
+    """Where a checkpoint is.
+
+    Attributes:
+        prefix: Its prefix.
+        notes: What was corrected on the way, a sentence each.
+    """
+
+    prefix: str
+    notes: tuple[str, ...] = ()
+
+
+def as_path(path: str | os.PathLike[str]) -> str:
+    """A path as text; ``file://`` addresses are local paths.
+
+    Example:
+        >>> as_path("file:///tmp/model")
+        '/tmp/model'
+    """
+    return os.fsdecode(path).removeprefix("file://")
+
+
+def discover(path: str | os.PathLike[str]) -> Found:
+    """Find the checkpoint that a path means.
+
+    Args:
+        path: A prefix, an ``.index``, ``.data-*`` or ``.meta`` file, a ``checkpoint`` state
+            file, or a folder: one with a state file, a SavedModel, or with one checkpoint.
+            Every character stands for itself; ``[v1]`` is no pattern.
+
+    Raises:
+        CheckpointNotFoundError: Nothing is there; the error names what is beside it.
+        NotACheckpointError: It is a file of another kind; the error says which.
+        UnsupportedError: It is a V1 checkpoint.
+    """
+    text = as_path(path)
+    if is_file(index_name(text)):
+        return Found(text)
+    if os.path.isdir(text):
+        return _discover_in_folder(text)
+    if is_file(text):
+        return _discover_by_file(text)
+    return _discover_missing(text)
+
+
+def _discover_by_file(file: str) -> Found:
+    name = os.path.basename(file)
+    if name == STATE_FILE:
+        found = _latest_in(os.path.dirname(file), _read_state_file(file))
+        note = f"that is a state file; using the checkpoint it names, {found.prefix}"
+        return found._replace(notes=(note, *found.notes))
+    data = parse_data_name(file)
+    for prefix, what in ((data and data.prefix, "a data shard"),
+                         (parse_index_name(file), "the index"),
+                         (parse_meta_name(file), "the graph of a checkpoint")):
+        if prefix is not None and is_file(index_name(prefix)):
+            # The index itself is as good a name as the prefix: no note.
+            note = f"that is {what}; using the checkpoint prefix {prefix}"
+            return Found(prefix, () if what == "the index" else (note,))
+    raise _not_a_checkpoint(file)
+
+
+def _not_a_checkpoint(file: str) -> CheckpointError:
+    from tfckpt.format.sniff import HEAD_SIZE, sniff  # deferred: only for what we can't open
+
+    head, tail = read_ends(file, HEAD_SIZE)
+    if has_magic(tail):
+        return UnsupportedError(
+            "this is a checkpoint in the V1 format (one table file), which is not yet supported",
+            file=file)
+    kind = sniff(file, head, tail)
+    if kind is None:
+        return NotACheckpointError("this is not a TensorFlow checkpoint, and nothing tells what"
+                                   " it is", file=file, offset=0, got=f"bytes {head[:8].hex(' ')}")
+    prefixes = beside(file)
+    hints = [kind.hint] if kind.hint else []
+    if prefixes:
+        hints.append(f"Checkpoints beside it: {', '.join(prefixes[:5])}.")
+    return NotACheckpointError(f"this is {kind.what}, not a TensorFlow checkpoint", file=file,
+                               hint=" ".join(hints) or None)
+
+
+def _discover_in_folder(folder: str) -> Found:
+    state_file = os.path.join(folder, STATE_FILE)
+    if is_file(state_file):
+        return _latest_in(folder, _read_state_file(state_file))
+    bare = os.path.join(folder, "")
+    if is_file(index_name(bare)):  # a prefix that ends in a slash: its files begin with a dot
+        return Found(bare)
+    saved_model = os.path.join(folder, "variables", "variables")
+    if is_file(index_name(saved_model)):
+        return Found(saved_model, (f"that is a SavedModel; using its variables, {saved_model}",))
+    prefixes = beside(bare)
+    if len(prefixes) == 1:
+        return Found(prefixes[0], (f"using the only checkpoint in that folder, {prefixes[0]}",))
+    if prefixes:
+        raise CheckpointNotFoundError(
+            "the folder has several checkpoints and no state file that says which is meant",
+            file=folder, hint=f"Give one of them: {', '.join(prefixes[:10])}.")
+    if is_file(os.path.join(folder, "saved_model.pb")):
+        raise CheckpointNotFoundError(
+            "this SavedModel has no variables/variables.index: it holds no checkpoint", file=folder)
+    raise CheckpointNotFoundError(
+        "the folder holds no checkpoint and no SavedModel", file=folder,
+        hint="A checkpoint is a file ending in .index beside one or more .data-* files.")
+
+
+def _discover_missing(path: str) -> Found:
+    for prefix in (parse_index_name(path), parse_meta_name(path)):
+        if prefix and is_file(index_name(prefix)):  # the graph is gone, its checkpoint isn't
+            return Found(prefix, (f"using the checkpoint prefix {prefix}",))
+    folder, name = os.path.split(path)
+    sharded_v1 = re.compile(re.escape(re.sub(r"-\?{5}-of-\d{5}$", "", name)) + r"-\d{5}-of-\d{5}")
+    for shard in filter(sharded_v1.fullmatch, list_folder(folder)):
+        raise _not_a_checkpoint(os.path.join(folder, shard))
+    if folder and not os.path.isdir(folder):
+        raise CheckpointNotFoundError("there is no checkpoint here: its folder doesn't exist",
+                                      file=path)
+    shards = [n for n in list_folder(folder) if n.startswith(name + ".data-")]
+    if shards:
+        raise CheckpointNotFoundError(
+            "the index of this checkpoint is missing; without it the data can't be read",
+            file=index_name(path), hint=f"There is {shards[0]}; look for the index where it"
+                                        " came from.")
+    prefixes = beside(path)
+    steps = [p for p in prefixes if re.fullmatch(re.escape(path) + r"-\d+", p)]
+    near = steps or nearest(path, prefixes)
+    if near:
+        newest = max(near, key=_step) if steps else near[0]
+        hint = f"Beside it: {', '.join(near[:5])}. Did you mean {newest}?"
+    elif prefixes:
+        hint = f"Beside it: {', '.join(prefixes[:5])}."
+    else:
+        hint = "No checkpoint is in that folder."
+    raise CheckpointNotFoundError("there is no checkpoint here", file=path, hint=hint)
+
+
+def _step(prefix: str) -> int:
+    return int(prefix.rpartition("-")[2])
+
+
+def beside(path: str) -> list[str]:
+    """Prefixes of the checkpoints in the folder of this path."""
+    folder = os.path.dirname(path)
+    names = (parse_index_name(name) for name in list_folder(folder))
+    return [os.path.join(folder, name) for name in names if name is not None]
+
+
+def read_state(folder: str | os.PathLike[str], state_file: str = STATE_FILE
+               ) -> CheckpointState | None:
+    """The state file of a folder, with its paths as they stand, or None if there is none.
+
+    Raises:
+        FormatError: It is empty or damaged.
+    """
+    file = os.path.join(as_path(folder), state_file)
+    return _read_state_file(file) if is_file(file) else None
+
+
+def _read_state_file(file: str) -> CheckpointState:
+    from tfckpt.format.state import parse_state  # deferred: a prefix needs no state file
+
+    data = read_file(file)
+    with located(file=file):
+        return parse_state(data)
+
+
+def find_latest(folder: str | os.PathLike[str], state_file: str = STATE_FILE) -> Found | None:
+    """The newest checkpoint that a folder's state file names, or None without such a file.
+
+    Raises:
+        CheckpointNotFoundError: It names one that is nowhere.
+        FormatError: It is empty or damaged.
+    """
+    state = read_state(folder, state_file)
+    return None if state is None else _latest_in(as_path(folder), state)
+
+
+def _latest_in(folder: str, state: CheckpointState) -> Found:
+    stored = state.model_checkpoint_path
+    written = os.path.join(folder, stored)  # an absolute path stays as it is
+    # A state file outlives a move of its folder, also from Windows: the name at the end of
+    # a dead path is usually still right.
+    name = re.split(r"[/\\]", stored)[-1]
+    for prefix in (written, os.path.join(folder, name)):
+        if is_file(index_name(prefix)):
+            note = f"the state file points to {stored}, which is gone; using {prefix} beside it"
+            return Found(prefix, () if prefix == written else (note,))
+    for prefix in (written, os.path.join(folder, name)):
+        if is_file(prefix):
+            return _discover_by_file(prefix)
+    if "?????-of-" in name:  # a sharded V1 checkpoint is recorded as a pattern
+        return _discover_missing(os.path.join(folder, name))
+    prefixes = beside(os.path.join(folder, ""))
+    raise CheckpointNotFoundError(
+        "the checkpoint that the state file names is gone", file=written,
+        hint=f"In the folder: {', '.join(prefixes[-5:])}." if prefixes
+        else "No checkpoint is in the folder.")
+
+

@@ -1,0 +1,36 @@
+"""Opening whatever a path means."""
+
+from __future__ import annotations
+
+import os
+
+from tfckpt.core.discovery import discover
+from tfckpt.core.source import BundleSource, CrcCheck
+
+__all__ = ["open_source"]
+
+
+def open_source(path: str | os.PathLike[str], *, check_crc: CrcCheck = "read", mmap: bool = True
+                ) -> BundleSource:
+    """Open a checkpoint as a lazy mapping from key to array.
+
+    Args:
+        path: Its prefix, any of its files, or a folder; see `discover`.
+        check_crc: When the CRC of a tensor is checked: ``"read"``, ``"close"`` or ``"never"``;
+            see `BundleSource`.
+        mmap: Whether arrays may be views of the mapped file.
+
+    Raises:
+        CheckpointNotFoundError: Nothing is there; the error names what is beside it.
+        NotACheckpointError: It is a file of another kind; the error says which.
+        FormatError: Its index is damaged.
+        UnsupportedError: It is a V1 checkpoint.
+
+    Example:
+        >>> import tfckpt
+        >>> with tfckpt.open("examples/tf1/model.ckpt-7") as checkpoint:
+        ...     checkpoint["dense/kernel"].shape
+        (3, 4)
+    """
+    found = discover(path)
+    return BundleSource(found.prefix, check_crc=check_crc, mmap=mmap, notes=found.notes)

@@ -1,0 +1,369 @@
+"""An opened checkpoint: its index, and the bytes of its tensors on demand."""
+
+from __future__ import annotations
+
+import sys
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal
+
+from tfckpt.core.index import Entry, Index, Style
+from tfckpt.errors import (
+    CheckpointError,
+    ChecksumError,
+    FormatError,
+    TruncatedError,
+    UnsupportedError,
+    located,
+)
+from tfckpt.format.bundle import HEADER_KEY, BundleHeader, parse_header
+from tfckpt.format.crc32c import crc32c, mask
+from tfckpt.format.dtypes import STRING
+from tfckpt.format.naming import data_name, index_name
+from tfckpt.format.objectgraph import OBJECT_GRAPH_KEY, Node, parse_object_graph
+from tfckpt.format.strings import parse_strings
+from tfckpt.format.table import find_row, parse_table
+from tfckpt.storage.local import DataFile, list_folder, read_file
+
+if TYPE_CHECKING:
+    import numpy as np
+
+__all__ = ["BundleSource", "CrcCheck", "Source"]
+
+CrcCheck = Literal["read", "close", "never"]
+
+
+class Source(Mapping[str, "np.ndarray[Any, Any]"], ABC):
+    """An opened checkpoint, as a lazy mapping from key to array.
+
+    Keys are the checkpoint's own. ``source["dense/kernel"]`` also finds ``dense/kernel:0``
+    and ``dense/kernel/.ATTRIBUTES/VARIABLE_VALUE``.
+
+    Attributes:
+        prefix: Path of the checkpoint without the endings of its files.
+        notes: What was corrected to get from the path that was given to this one.
+    """
+
+    prefix: str
+    notes: tuple[str, ...] = ()
+
+    @property
+    @abstractmethod
+    def index(self) -> Index:
+        """Every tensor's entry."""
+
+    @abstractmethod
+    def read_bytes(self, key: str) -> bytes:
+        """A tensor's bytes as they are stored, checked against their CRC."""
+
+    @abstractmethod
+    def read_array(self, entry: Entry) -> np.ndarray[Any, Any]:
+        """A tensor as an array."""
+
+    def __getitem__(self, key: str) -> np.ndarray[Any, Any]:
+        return self.read_array(self.index.resolve(key))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.index)
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    def __contains__(self, key: object) -> bool:
+        return key in self.index
+
+    def __repr__(self) -> str:
+        return f"<{self.style} checkpoint {self.prefix!r}, {len(self)} tensors>"
+
+    @property
+    def style(self) -> Style:
+        """``"name-based"`` (TF1) or ``"object-based"`` (TF2)."""
+        return self.index.style
+
+    @cached_property
+    def object_graph(self) -> tuple[Node, ...]:
+        """The object graph; empty if the checkpoint is name-based.
+
+        Raises:
+            FormatError: It is damaged.
+        """
+        if OBJECT_GRAPH_KEY not in self.index:
+            return ()
+        entry = self.index[OBJECT_GRAPH_KEY]
+        if entry.dtype is not STRING or entry.shape:
+            raise FormatError("the object graph has another form", tensor=OBJECT_GRAPH_KEY,
+                              expected="a scalar string",
+                              got=f"{entry.dtype} {list(entry.shape)}", file=self.prefix)
+        region = self.read_bytes(OBJECT_GRAPH_KEY)
+        with located(file=self.prefix, base=None, tensor=OBJECT_GRAPH_KEY):
+            return parse_object_graph(parse_strings(region, 1, self.byte_order).elements[0])
+
+    @property
+    def byte_order(self) -> Literal["little", "big"]:
+        """Byte order of the stored numbers."""
+        return "little"
+
+    def close(self) -> None:
+        """Let go of the files. Arrays that were read stay valid."""
+
+    def __enter__(self) -> Source:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+
+class BundleSource(Source):
+    """An opened V2 bundle: ``PREFIX.index`` beside ``PREFIX.data-SSSSS-of-NNNNN``.
+
+    The index is read at once; a data file is opened when the first of its tensors is read.
+    Arrays are read-only views of the mapped file where it allows that: the bytes are in
+    this machine's order and the tensor starts at a multiple of its element's size. Others
+    (TensorFlow packs tensors without gaps) are copies.
+
+    Args:
+        prefix: Path without ``.index``.
+        check_crc: When a tensor's CRC is checked: ``"read"`` when it is read; ``"close"``
+            for all that were read when the source is closed, so that reading is free of
+            it but nothing wrong goes unnoticed; ``"never"``.
+        mmap: Whether arrays may be views of the file. A view dies with its process if
+            somebody cuts the file short meanwhile; give False where that can happen.
+        notes: See `Source`.
+
+    Raises:
+        CheckpointError: There is no index, or it is damaged.
+    """
+
+    def __init__(self, prefix: str, *, check_crc: CrcCheck = "read", mmap: bool = True,
+                 notes: tuple[str, ...] = ()) -> None:
+        self.prefix = prefix
+        self.notes = notes
+        self._check_crc = check_crc
+        self._mmap = mmap
+        self._files: dict[int, DataFile] = {}
+        self._unchecked: dict[str, Entry] = {}
+        self._header, self._index = self._read_index()
+
+    def _read_index(self) -> tuple[BundleHeader, Index]:
+        file = index_name(self.prefix)
+        with located(file=file):
+            rows = parse_table(read_file(file))
+            if not rows or rows[0][0] != HEADER_KEY:
+                raise FormatError("the index has no header row", offset=0,
+                                  hint="It is a table, but not one of a V2 checkpoint."
+                                  if rows else None)
+        with located(file=file, base=None):
+            header = parse_header(rows[0][1])
+        return header, Index(rows[1:], self._locate)
+
+    def _locate(self, error: CheckpointError, key: bytes) -> None:
+        error.file = index_name(self.prefix)
+        error.offset = find_row(read_file(error.file), key)
+
+    @property
+    def index(self) -> Index:
+        return self._index
+
+    @property
+    def header(self) -> BundleHeader:
+        """Number of shards, byte order and version."""
+        return self._header
+
+    @property
+    def byte_order(self) -> Literal["little", "big"]:
+        return self._header.byte_order
+
+    def shard_file(self, shard_id: int) -> str:
+        """Path of a data file."""
+        return data_name(self.prefix, shard_id, self._header.num_shards)
+
+    def data_file(self, shard_id: int) -> DataFile:
+        """A data file, opened once.
+
+        Raises:
+            TruncatedError: It is missing; the error says which are there.
+        """
+        file = self._files.get(shard_id)
+        if file is None:
+            if shard_id >= self._header.num_shards:
+                raise FormatError("the entry names a shard that doesn't exist",
+                                  expected=f"below {self._header.num_shards}", got=shard_id,
+                                  file=index_name(self.prefix))
+            try:
+                file = self._files[shard_id] = DataFile(self.shard_file(shard_id))
+            except FileNotFoundError:
+                raise missing_shard(self.shard_file(shard_id)) from None
+        return file
+
+    def read_bytes(self, key: str) -> bytes:
+        entry = self.index.resolve(key)
+        data = self.read_stored(entry)
+        check_entry(entry, data, self.byte_order, self.shard_file(entry.shard_id))
+        return data
+
+    def read_stored(self, entry: Entry) -> bytes:
+        """A tensor's bytes as they are stored, not checked.
+
+        Raises:
+            UnsupportedError: It was saved in slices.
+            FormatError: Its size isn't that of its shape.
+            TruncatedError: The data file is missing or too short.
+        """
+        file = self._checked_file(entry)
+        with located(tensor=entry.key):
+            return file.read(entry.offset, entry.n_bytes)
+
+    def _checked_file(self, entry: Entry) -> DataFile:
+        with located(tensor=entry.key):
+            refuse_slices(entry)
+            check_size(entry, index_name(self.prefix))
+            file = self.data_file(entry.shard_id)
+            end = entry.offset + entry.n_bytes
+            if end > file.size:
+                raise TruncatedError(
+                    "the data file ends before the tensor does", file=file.path,
+                    offset=entry.offset, expected=f"{end} bytes", got=file.size,
+                    hint="It was probably cut off while it was copied; fetch it again.")
+        return file
+
+    def read_array(self, entry: Entry) -> np.ndarray[Any, Any]:
+        """A tensor as a read-only array.
+
+        Strings come as an array of ``bytes`` objects, quantized kinds as plain integers.
+
+        Raises:
+            ChecksumError: The bytes are not those that were written.
+            TruncatedError: The data file is missing or too short.
+            UnsupportedError: There are no arrays of its dtype, or it was saved in slices.
+        """
+        with located(tensor=entry.key):
+            dtype = entry.dtype.numpy()
+            if len(entry.shape) > 32:
+                raise UnsupportedError("the tensor has more dimensions than numpy is sure to allow",
+                                       expected="32 at most", got=len(entry.shape))
+        if entry.dtype is STRING:
+            return self._read_strings(entry)
+        import numpy as np  # deferred: listing a checkpoint needs no numpy
+
+        file = self._checked_file(entry)
+        buffer = file.map() if self._mmap and entry.n_bytes else None
+        if buffer is None:
+            stored = np.frombuffer(file.read(entry.offset, entry.n_bytes), np.uint8)
+        else:
+            stored = np.frombuffer(buffer, np.uint8, entry.n_bytes, entry.offset)
+        self._check_array(entry, stored)
+        if self.byte_order != sys.byteorder and entry.dtype.word > 1:
+            words = stored.reshape(-1, entry.dtype.word)
+            stored = np.ascontiguousarray(words[:, ::-1]).reshape(-1)
+        try:
+            array = stored.view(dtype).reshape(entry.shape)
+        except ValueError as error:  # an empty tensor with an absurd other dimension
+            raise UnsupportedError(f"numpy can't hold this shape ({error})", tensor=entry.key,
+                                   got=list(entry.shape)) from None
+        if not array.flags.aligned:
+            array = array.copy()
+        array.flags.writeable = False
+        return array
+
+    def _check_array(self, entry: Entry, stored: np.ndarray[Any, Any]) -> None:
+        if self._check_crc == "read":
+            check_crc32c(entry, mask(crc32c(stored)), self.shard_file(entry.shard_id))
+        elif self._check_crc == "close":
+            self._unchecked[entry.key] = entry
+
+    def _read_strings(self, entry: Entry) -> np.ndarray[Any, Any]:
+        import numpy as np  # deferred, as above
+
+        data = self.read_stored(entry)
+        file = self.shard_file(entry.shard_id)
+        with located(file=file, base=entry.offset, tensor=entry.key):
+            region = parse_strings(data, entry.n_elements, self.byte_order)
+        if self._check_crc != "never":
+            check_crc32c(entry, region.masked_crc32c, file)
+        array = np.empty(len(region.elements), object)
+        array[:] = region.elements
+        array = array.reshape(entry.shape)
+        array.flags.writeable = False
+        return array
+
+    def close(self) -> None:
+        """Let go of the files; with ``check_crc="close"`` check what was read.
+
+        Raises:
+            ChecksumError: A tensor that was read is damaged. The first of them is named.
+        """
+        unchecked, self._unchecked = self._unchecked, {}
+        try:
+            for entry in unchecked.values():
+                self.read_bytes(entry.key)
+        finally:
+            for file in self._files.values():
+                file.close()
+            self._files.clear()
+
+    def __enter__(self) -> BundleSource:
+        return self
+
+
+def refuse_slices(entry: Entry) -> None:
+    """Raise for a tensor that was saved in slices."""
+    if entry.slices:
+        raise UnsupportedError(
+            f"the tensor was saved in {len(entry.slices)} slices (a partitioned variable),"
+            " which is not yet supported", tensor=entry.key)
+
+
+def check_size(entry: Entry, index_file: str) -> None:
+    """Compare an entry's byte count with its shape.
+
+    Raises:
+        FormatError: They contradict each other.
+    """
+    if entry.dtype.size is not None and entry.n_bytes != entry.dtype.size * entry.n_elements:
+        raise FormatError(
+            f"the entry's size is not that of {entry.dtype} {list(entry.shape)}",
+            expected=f"{entry.dtype.size * entry.n_elements} bytes", got=entry.n_bytes,
+            file=index_file, tensor=entry.key)
+
+
+def check_crc32c(entry: Entry, computed: int, file: str) -> None:
+    """Compare the masked CRC of a tensor's bytes with the stored one.
+
+    Raises:
+        ChecksumError: They differ.
+    """
+    if computed != entry.masked_crc32c:
+        raise ChecksumError(
+            "the tensor's bytes are damaged: their checksum does not match",
+            expected=f"{entry.masked_crc32c:#010x} as stored",
+            got=f"{computed:#010x} from the bytes", file=file, offset=entry.offset,
+            tensor=entry.key, hint="`tfckpt verify` lists every damaged tensor.")
+
+
+def check_entry(entry: Entry, data: bytes, byte_order: Literal["little", "big"], file: str) -> None:
+    """Check all that is known of a tensor's stored bytes.
+
+    Raises:
+        ChecksumError: They are not those that were written.
+        FormatError: They don't have the form that their dtype demands.
+    """
+    with located(file=file, base=entry.offset, tensor=entry.key):
+        if entry.dtype is STRING:
+            computed = parse_strings(data, entry.n_elements, byte_order).masked_crc32c
+        elif entry.dtype.name == "variant":
+            from tfckpt.format.variants import parse_variants  # deferred: rare
+
+            computed = parse_variants(data, entry.n_elements).masked_crc32c
+        else:
+            computed = mask(crc32c(data))
+    check_crc32c(entry, computed, file)
+
+
+def missing_shard(file: str) -> TruncatedError:
+    """The error for a data file that isn't there, saying which of its kind are."""
+    folder, _, name = file.replace("\\", "/").rpartition("/")
+    stem = name.partition(".data-")[0]
+    beside = [n for n in list_folder(folder) if n.startswith(stem + ".data-")]
+    found = f"Beside it: {', '.join(beside[:5])}." if beside else "No data file is there at all."
+    return TruncatedError("a data file of the checkpoint is missing", file=file, hint=found)

@@ -1,0 +1,271 @@
+"""Executing a plan: the one place where checkpoints are written.
+
+Data files from which tensors are reused get a second name instead of being read, new
+tensors go into one new data file, and the index is written last:
+
+    source            result
+    a.data-0-of-1 ──▶ b.data-0-of-2    linked: no byte is read
+                      b.data-1-of-2    new tensors
+    a.index       ──▶ b.index          new keys, the same places and checksums
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Literal, NamedTuple
+
+from tfckpt.core.index import Entry
+from tfckpt.core.plan import Given, Plan, Progress, Reuse, no_progress
+from tfckpt.core.source import BundleSource, check_size, missing_shard
+from tfckpt.errors import (
+    AmbiguousNamesError,
+    DestinationExistsError,
+    StorageError,
+    TruncatedError,
+)
+from tfckpt.format.bundle import HEADER_KEY, BundleEntry, BundleHeader, encode_header, entry_encoder
+from tfckpt.format.naming import DataName, data_name, index_name, parse_data_name
+from tfckpt.format.table import encode_table
+from tfckpt.storage.link import copy_file, link_file
+from tfckpt.storage.local import file_size, list_folder, read_file
+from tfckpt.storage.publish import Staging
+
+__all__ = ["DataMode", "WrittenFile", "check_destination", "check_keys", "write_plan"]
+
+DataMode = Literal["link", "copy"]
+
+
+class WrittenFile(NamedTuple):
+    """One file of a written checkpoint.
+
+    Attributes:
+        file: Its path.
+        n_bytes: Its size.
+        how: ``"new"``, or how the bytes of an old file came to it.
+        origin: That old file.
+    """
+
+    file: str
+    n_bytes: int
+    how: Literal["new", "reflink", "hard link", "copy"]
+    origin: str | None = None
+
+
+def write_plan(plan: Plan, prefix: str, *, data: DataMode = "link", overwrite: bool = False,
+               progress: Progress = no_progress) -> tuple[WrittenFile, ...]:
+    """Write a checkpoint.
+
+    Nothing is visible at ``prefix`` until all of it is, and a checkpoint that is
+    overwritten stays whole until that same instant.
+
+    Args:
+        plan: What to write.
+        prefix: Where; its folder is made if need be.
+        data: ``"link"`` gives reused data files a second name (reflink, hard link, or a
+            copy where neither is possible); ``"copy"`` always copies.
+        overwrite: Whether a checkpoint that is there already is replaced.
+        progress: Told about bytes of data files.
+
+    Returns:
+        The files that were written, the index last.
+
+    Raises:
+        DestinationExistsError: Something is there, and ``overwrite`` wasn't given, or it is
+            a source of the plan.
+        AmbiguousNamesError: Two outputs have one key.
+        TruncatedError: A data file of the source is missing or too short.
+        StorageError: The system refuses.
+    """
+    check_keys(plan)
+    shards = _reused_shards(plan)
+    check_destination(prefix, [shard.source.prefix for shard in shards], overwrite=overwrite)
+    new_data = b"".join(output.origin.data for output in plan.outputs
+                        if isinstance(output.origin, Given))
+    num_shards = _free_shard_count(prefix, len(shards) + bool(new_data))
+    files = [data_name(prefix, n, num_shards) for n in range(num_shards)]
+    counter = _Counter(sum(shard.size for shard in shards), progress)
+    place = link_file if data == "link" else copy_file
+    written = []
+    with Staging(index_name(prefix)) as staging:
+        for n, shard in enumerate(shards):
+            how = place(shard.file, staging.path(f"data-{n}"), counter.advance)
+            written.append(WrittenFile(files[n], shard.size, how, shard.file))
+        for n in range(len(shards), num_shards):
+            # One shard of new tensors; a further, empty one only gives all of them other
+            # names than those of the checkpoint that is being replaced.
+            staging.write(f"data-{n}", new_data)
+            written.append(WrittenFile(files[n], len(new_data), "new"))
+            new_data = b""
+        index = _encode_index(plan, shards, num_shards)
+        staging.write("index", index)
+        written.append(WrittenFile(index_name(prefix), len(index), "new"))
+        staging.publish([*((f"data-{n}", file) for n, file in enumerate(files)),
+                         ("index", index_name(prefix))], replace_last=overwrite)
+    _read_back(written, index)
+    if overwrite:
+        _remove_others(prefix, num_shards)
+    return tuple(written)
+
+
+class _Counter:
+    """Adds up the bytes of several files for one progress."""
+
+    def __init__(self, total: int, progress: Progress) -> None:
+        self.total = total
+        self.progress = progress
+        self.done = 0
+
+    def advance(self, n_bytes: int) -> None:
+        self.done += n_bytes
+        self.progress(self.done, self.total)
+
+
+def _read_back(written: list[WrittenFile], index: bytes) -> None:
+    """Compare what is on disk now with what was to be written.
+
+    Raises:
+        StorageError: They differ.
+    """
+    for file in written:
+        if file_size(file.file) != file.n_bytes:
+            raise StorageError("a file that was written has another size", file=file.file,
+                               expected=f"{file.n_bytes} bytes", got=file_size(file.file))
+    if read_file(written[-1].file) != index:
+        raise StorageError("the index doesn't read back as it was written", file=written[-1].file)
+
+
+def check_keys(plan: Plan) -> None:
+    """Refuse a plan in which two tensors have one key, or one has none.
+
+    Raises:
+        AmbiguousNamesError: With all such keys.
+    """
+    if len({output.key for output in plan.outputs}) == len(plan.outputs) and \
+            all(output.key for output in plan.outputs):
+        return
+    groups: dict[str, list[str]] = {}
+    for output in plan.outputs:
+        origin = output.origin
+        groups.setdefault(output.key, []).append(
+            origin.entry.key if isinstance(origin, Reuse) else "(new)")
+    contested = {key: keys for key, keys in groups.items() if len(keys) > 1 or not key}
+    raise AmbiguousNamesError("several tensors would get one name", groups=contested)
+
+
+def check_destination(prefix: str, sources: list[str], *, overwrite: bool) -> None:
+    """Refuse to write over a source, or over anything unless told to.
+
+    Raises:
+        DestinationExistsError: Saying what is there.
+    """
+    if not os.path.basename(prefix):
+        raise DestinationExistsError(
+            "the output is a folder; a prefix is needed, such as model.ckpt in it", file=prefix,
+            hint=f"Try: {os.path.join(prefix, 'model.ckpt')}")
+    here = os.path.realpath(index_name(prefix))
+    if any(os.path.realpath(index_name(source)) == here for source in sources):
+        raise DestinationExistsError("the output would replace its own source", file=prefix,
+                                     hint="Give another prefix; the source is never changed.")
+    if overwrite:
+        return
+    if os.path.lexists(index_name(prefix)):
+        raise DestinationExistsError("there is already a checkpoint", file=prefix,
+                                     hint="Give another prefix, or allow it with --overwrite.")
+    if _data_files(prefix):
+        raise DestinationExistsError(
+            "there are already data files of this prefix, without an index: a save that did not"
+            " finish?", file=data_name(prefix, *_data_files(prefix)[0][1:]),
+            hint="Give another prefix, or allow it with --overwrite.")
+
+
+def _data_files(prefix: str) -> list[DataName]:
+    folder, stem = os.path.split(prefix)
+    parsed = (parse_data_name(name) for name in list_folder(folder))
+    return [name for name in parsed if name is not None and name.prefix == stem]
+
+
+def _free_shard_count(prefix: str, least: int) -> int:
+    """How many shards to announce, so that no new data file takes the name of an old one.
+
+    With the names taken, a crash between renaming the data and the index would leave the
+    old index pointing into new data. One (empty) shard more gives all of them new names.
+    """
+    taken = {name.num_shards for name in _data_files(prefix)}
+    count = max(least, 1)
+    while count in taken:
+        count += 1
+    return count
+
+
+def _remove_others(prefix: str, num_shards: int) -> None:
+    """Remove the data files of the checkpoint that was replaced."""
+    folder = os.path.dirname(prefix)
+    for name in _data_files(prefix):
+        if name.num_shards != num_shards:
+            os.unlink(os.path.join(folder, data_name(*name)))
+
+
+class _Shard:
+    """A data file that tensors are reused from."""
+
+    def __init__(self, source: BundleSource, shard_id: int) -> None:
+        self.source = source
+        self.shard_id = shard_id
+        self.file = source.shard_file(shard_id)
+        self.entries: list[Entry] = []
+        self.size = 0
+
+
+def _reused_shards(plan: Plan) -> list[_Shard]:
+    """The data files to link, in the order of their sources and numbers, each checked."""
+    shards: dict[tuple[int, int], _Shard] = {}
+    for output in plan.outputs:
+        if isinstance(output.origin, Reuse):
+            source, entry = output.origin
+            shard = shards.get((id(source), entry.shard_id))
+            if shard is None:
+                shard = shards[id(source), entry.shard_id] = _Shard(source, entry.shard_id)
+            shard.entries.append(entry)
+    order = {source_id: n for n, (source_id, _) in enumerate(shards)}
+    ranked = sorted(shards.values(), key=lambda shard: (order[id(shard.source)], shard.shard_id))
+    for shard in ranked:
+        shard.size = _check_shard(shard)
+    return ranked
+
+
+def _check_shard(shard: _Shard) -> int:
+    """Size of a data file, after making sure that it can hold what is reused from it."""
+    size = file_size(shard.file)
+    if size is None:
+        error = missing_shard(shard.file)
+        error.tensor = shard.entries[0].key
+        raise error
+    for entry in shard.entries:
+        check_size(entry, index_name(shard.source.prefix))
+        if entry.offset + entry.n_bytes > size:
+            raise TruncatedError(
+                "the data file ends before the tensor does", file=shard.file, offset=entry.offset,
+                expected=f"{entry.offset + entry.n_bytes} bytes", got=size, tensor=entry.key,
+                hint="`tfckpt verify` lists every damaged tensor.")
+    return size
+
+
+def _encode_index(plan: Plan, shards: list[_Shard], num_shards: int) -> bytes:
+    ids = {(id(shard.source), shard.shard_id): n for n, shard in enumerate(shards)}
+    encode = entry_encoder()
+    header = BundleHeader(num_shards=num_shards, byte_order=plan.byte_order)
+    rows = [(HEADER_KEY, encode_header(header))]
+    new_shard, at = len(shards), 0
+    for key, dtype, shape, origin in plan.outputs:
+        if isinstance(origin, Given):
+            entry = BundleEntry(dtype, shape, new_shard, at, len(origin.data), origin.masked_crc32c)
+            at += len(origin.data)
+            value = encode(entry)
+        else:
+            source, old = origin
+            shard_id = ids[id(source), old.shard_id]
+            value = (source.index.encoded(old.key) if shard_id == old.shard_id else
+                     encode(old.as_bundle_entry()._replace(shard_id=shard_id)))
+        rows.append((key.encode("utf-8", "surrogateescape"), value))
+    rows.sort()
+    return encode_table(rows)

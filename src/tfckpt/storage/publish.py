@@ -1,0 +1,126 @@
+"""Publishing several files that only make sense together.
+
+All are made in a hidden folder beside their place. Then they are renamed into it, and the
+file that makes the others count (a checkpoint's index) comes last. Before that rename the
+result doesn't exist; after it, it is whole. A crash leaves at most a hidden folder and
+files that nothing refers to.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Sequence
+
+from tfckpt.errors import DestinationExistsError
+from tfckpt.storage.local import os_errors
+
+__all__ = ["STAGING_PREFIX", "Staging"]
+
+STAGING_PREFIX = ".tfckpt-"
+
+
+class Staging:
+    """A hidden folder in which files wait to be published; use it in a ``with``.
+
+    Args:
+        target: Path of the file that will be published last. Its folder is made if need be.
+
+    Example:
+        >>> import os, tempfile
+        >>> folder = tempfile.mkdtemp()
+        >>> with Staging(folder + "/m.index") as staging:
+        ...     staging.write("data", b"tensors")
+        ...     staging.write("index", b"table")
+        ...     staging.publish([("data", folder + "/m.data"), ("index", folder + "/m.index")])
+        >>> sorted(os.listdir(folder))
+        ['m.data', 'm.index']
+    """
+
+    def __init__(self, target: str) -> None:
+        self._target = target
+        self._folder = ""
+        self._published: list[str] = []
+        self._done = False
+
+    def __enter__(self) -> Staging:
+        parent = os.path.dirname(self._target) or "."
+        with os_errors(parent, "write in this folder"):
+            os.makedirs(parent, exist_ok=True)
+            folder = os.path.join(parent, STAGING_PREFIX + os.urandom(8).hex())
+            os.mkdir(folder)
+            self._folder = folder
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        if not self._done:
+            for path in self._published:
+                with contextlib.suppress(OSError):
+                    os.unlink(path)
+        with contextlib.suppress(OSError):
+            for name in os.listdir(self._folder):
+                os.unlink(self.path(name))
+            os.rmdir(self._folder)
+
+    def path(self, name: str) -> str:
+        """Where a waiting file of this name is or will be."""
+        return os.path.join(self._folder, name)
+
+    def write(self, name: str, data: bytes) -> None:
+        """Make a waiting file and have its bytes on disk."""
+        with os_errors(self._target, "write"), open(self.path(name), "xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+
+    def publish(self, moves: Sequence[tuple[str, str]], *, replace_last: bool = False) -> None:
+        """Rename waiting files to their places, in this order.
+
+        Args:
+            moves: Name of each waiting file, and its path; the one that makes the others
+                count last.
+            replace_last: Whether the last may replace an existing file. The others never
+                do, since until the last rename the old file needs what it refers to.
+
+        Raises:
+            DestinationExistsError: Something is there already; nothing is published.
+            StorageError: The system refuses; nothing is published.
+        """
+        *first, (last_name, last_path) = moves
+        folder = os.path.dirname(self._target) or "."
+        with os_errors(self._target, "write"):
+            for name, path in first:
+                _move_new(self.path(name), path)
+                self._published.append(path)
+            _sync_folder(folder)
+            if replace_last:
+                os.replace(self.path(last_name), last_path)
+            else:
+                _move_new(self.path(last_name), last_path)
+            self._done = True
+            _sync_folder(folder)
+
+
+def _move_new(waiting: str, path: str) -> None:
+    """Rename, but never over an existing file, also not one made a moment ago."""
+    try:
+        os.link(waiting, path)  # unlike a rename, this fails if the path exists
+    except FileExistsError:
+        raise DestinationExistsError("there is already a file", file=path) from None
+    except OSError:  # no hard links here
+        if os.path.lexists(path):
+            raise DestinationExistsError("there is already a file", file=path) from None
+        os.replace(waiting, path)
+    else:
+        os.unlink(waiting)
+
+
+def _sync_folder(folder: str) -> None:
+    """Have the renames themselves on disk, where the system lets a folder be opened."""
+    if not hasattr(os, "O_DIRECTORY"):
+        return
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
