@@ -1,0 +1,67 @@
+"""Conversion from end to end: open, plan, write, verify."""
+
+from __future__ import annotations
+
+import os
+from typing import Literal
+
+from tfckpt.convert.tf1_to_tf2 import plan_tf1_to_tf2
+from tfckpt.convert.tf2_to_tf1 import NameChoice, plan_tf2_to_tf1
+from tfckpt.core.discovery import as_path
+from tfckpt.core.opening import open_source
+from tfckpt.core.plan import Progress, no_progress
+from tfckpt.core.report import ConvertReport
+from tfckpt.core.writer import DataMode, check_destination, check_keys, write_plan
+
+__all__ = ["Target", "convert"]
+
+Target = Literal["tf1", "tf2"]
+
+
+def convert(src: str | os.PathLike[str], dst: str | os.PathLike[str], *, to: Target,
+            root: str = "vars", names: NameChoice = "auto", data: DataMode = "link",
+            overwrite: bool = False, dry_run: bool = False, progress: Progress = no_progress
+            ) -> ConvertReport:
+    """Convert a checkpoint between TF1 (name-based) and TF2 (object-based).
+
+    The tensors' bytes are neither read nor rewritten: the data files get a second name, and
+    a new index beside them new keys. What was written is read back before this returns.
+
+    Args:
+        src: A checkpoint: its prefix, any of its files, or a folder. It is never changed.
+        dst: Prefix of the result, used exactly as it is.
+        to: ``"tf2"``: ``tf.train.Checkpoint(vars={name: variable})`` restores it, and
+            ``assert_consumed()`` holds. ``"tf1"``: ``tf.compat.v1.train.Saver`` restores it.
+        root: For TF2, the name that is ``vars`` above.
+        names: For TF1, where names come from; see `plan_tf2_to_tf1`.
+        data: ``"link"`` the data files (reflink, else hard link, else copy) or ``"copy"``.
+        overwrite: Whether a checkpoint at ``dst`` is replaced.
+        dry_run: Whether to stop at the plan.
+        progress: Told about bytes of data files, which only a copy moves.
+
+    Returns:
+        What was done, with the plan.
+
+    Raises:
+        CheckpointError: Nothing was written.
+
+    Example:
+        >>> import tempfile, tfckpt
+        >>> report = tfckpt.convert("examples/tf1", tempfile.mkdtemp() + "/ckpt", to="tf2")
+        >>> report.plan.outputs[0].key
+        'vars/dense.Sbias/.ATTRIBUTES/VARIABLE_VALUE'
+    """
+    target = as_path(dst)
+    with open_source(src) as source:
+        if to == "tf2":
+            plan = plan_tf1_to_tf2(source, root)
+        elif to == "tf1":
+            plan = plan_tf2_to_tf1(source, names)
+        else:
+            raise ValueError(f"to must be 'tf1' or 'tf2', not {to!r}")
+        check_keys(plan)
+        if dry_run:
+            check_destination(target, [source.prefix], overwrite=overwrite)
+            return ConvertReport(source.prefix, target, plan, notes=source.notes)
+        files = write_plan(plan, target, data=data, overwrite=overwrite, progress=progress)
+        return ConvertReport(source.prefix, target, plan, files, source.notes)
