@@ -1,0 +1,48 @@
+"""What several commands share: their arguments, and how they print."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from argparse import ArgumentParser
+from collections.abc import Iterable
+from typing import Any
+
+__all__ = ["add_json", "add_path", "print_json", "print_lines", "print_notes"]
+
+_COLOURS = {"FAIL": "\x1b[1;31m", "ok": "\x1b[32m", "warning:": "\x1b[1;33m"}
+_PLAIN = "\x1b[0m"
+
+
+def add_path(parser: ArgumentParser) -> None:
+    """The checkpoint that the command reads."""
+    parser.add_argument("path", metavar="PATH", help="a checkpoint: its prefix, any of its files,"
+                                                     " or the folder it is in")
+
+
+def add_json(parser: ArgumentParser) -> None:
+    """``--json``."""
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def print_lines(lines: Iterable[str]) -> None:
+    """Print lines to standard output; on a terminal, colour the words that tell good from bad."""
+    coloured = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+    for line in lines:
+        word = line.partition(" ")[0]
+        if coloured and word in _COLOURS:
+            print(_COLOURS[word] + word + _PLAIN + line[len(word):])
+        else:
+            print(line)
+
+
+def print_notes(notes: Iterable[str]) -> None:
+    """Say on standard error what was corrected in a path."""
+    for note in notes:
+        print(f"note: {note}", file=sys.stderr)
+
+
+def print_json(value: Any) -> None:
+    """Print a JSON value."""
+    print(json.dumps(value, indent=2, allow_nan=False))

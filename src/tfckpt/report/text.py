@@ -1,0 +1,190 @@
+"""Reports as plain text for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from tfckpt.core.index import Entry
+from tfckpt.core.plan import Reuse
+from tfckpt.core.report import ConvertReport, Group, Summary, VerifyReport
+from tfckpt.errors import AmbiguousNamesError, CheckpointError
+
+__all__ = ["columns", "human_bytes", "printable", "render_convert", "render_error",
+           "render_listing", "render_plan", "render_summary", "render_verify", "short_key"]
+
+_VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
+
+
+def printable(text: str) -> str:
+    """A name as a terminal may show it: control characters and stray bytes as escapes.
+
+    Example:
+        >>> printable("a\\x1b[31m\\udcff")
+        'a\\\\x1b[31m\\\\xff'
+    """
+    if text.isprintable():
+        return text
+    out = []
+    for char in text:
+        code = ord(char)
+        if char.isprintable():
+            out.append(char)
+        elif 0xDC80 <= code <= 0xDCFF:  # a byte that isn't UTF-8
+            out.append(f"\\x{code - 0xDC00:02x}")
+        else:
+            out.append(f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}")
+    return "".join(out)
+
+
+def short_key(key: str) -> str:
+    """A key as people say it: without the ending that every variable has.
+
+    Example:
+        >>> short_key("dense/kernel/.ATTRIBUTES/VARIABLE_VALUE")
+        'dense/kernel'
+    """
+    return key.removesuffix(_VALUE)
+
+
+def human_bytes(n_bytes: int) -> str:
+    """A size in the unit that fits, with powers of 1000.
+
+    Example:
+        >>> human_bytes(418_000_000), human_bytes(12)
+        ('418 MB', '12 B')
+    """
+    value = float(n_bytes)
+    for unit in ("B", "kB", "MB", "GB", "TB"):
+        if value < 999.5 or unit == "TB":
+            return f"{value:.0f} {unit}" if unit == "B" or value >= 9.995 else f"{value:.2f} {unit}"
+        value /= 1000
+    raise AssertionError("unreachable")
+
+
+def columns(rows: Iterable[Sequence[str]], right: Iterable[int] = ()) -> Iterator[str]:
+    """Rows as lines with aligned columns; those numbered in ``right`` flush right.
+
+    Example:
+        >>> list(columns([["a", "1"], ["bc", "10"]], right=[1]))
+        ['a    1', 'bc  10']
+    """
+    rows = list(rows)
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    flush = set(right)
+    for row in rows:
+        cells = [cell.rjust(width) if n in flush else cell.ljust(width)
+                 for n, (cell, width) in enumerate(zip(row, widths, strict=True))]
+        yield "  ".join(cells).rstrip()
+
+
+def _count(n: int, noun: str) -> str:
+    return f"{n:,} {noun}" + ("" if n == 1 else "s")
+
+
+def _shape(shape: tuple[int, ...]) -> str:
+    return "[" + ",".join(map(str, shape)) + "]"
+
+
+def render_listing(entries: Iterable[Entry], *, long: bool = False, raw: bool = False
+                   ) -> Iterator[str]:
+    """One line per tensor: key, dtype, shape; ``long`` adds bytes, shard, offset and CRC."""
+    rows = []
+    for entry in entries:
+        key = printable(entry.key if raw else short_key(entry.key))
+        row = [key, entry.dtype.name, _shape(entry.shape)]
+        if entry.slices:
+            row[2] += f" in {_count(len(entry.slices), 'slice')}"
+        if long:
+            row += [f"{entry.n_bytes:,}", f"shard {entry.shard_id}", f"at {entry.offset:,}",
+                    f"{entry.masked_crc32c:08x}"]
+        rows.append(row)
+    return columns(rows, right=[3, 5])
+
+
+def render_summary(summary: Summary) -> Iterator[str]:
+    """What a checkpoint is."""
+    style = {"name-based": "name-based (TF1)", "object-based": "object-based (TF2)"}[summary.style]
+    step = f", step {summary.step}" if summary.step is not None else ""
+    yield (f"TensorFlow checkpoint (V2 bundle), {style}, {_count(summary.n_shards, 'shard')},"
+           f" {human_bytes(summary.n_bytes)}{step}")
+    yield from ("  " + line for line in columns(
+        (_group_row(group) for group in summary.groups), right=[1, 2, 3]))
+    for hint in summary.hints:
+        yield hint if hint.startswith("warning:") else f"hint: {hint}"
+
+
+def _group_row(group: Group) -> list[str]:
+    if not group.n_tensors:
+        return [group.role, "none", "", "", ""]
+    kinds = ", ".join(map(printable, group.kinds[:6])) + (", …" if len(group.kinds) > 6 else "")
+    dtypes = ", ".join(group.dtypes)
+    return [group.role, _count(group.n_tensors, "tensor"), _count(group.n_params, "value"),
+            human_bytes(group.n_bytes), dtypes + (f" ({kinds})" if kinds else "")]
+
+
+def render_verify(report: VerifyReport) -> Iterator[str]:
+    """What is damaged, and what isn't."""
+    for problem in report.problems:
+        first, *rest = str(problem.error).splitlines()
+        yield f"FAIL  {printable(first)}"
+        if problem.tensors and problem.error.tensor is None:
+            more = len(problem.tensors) - 5
+            names = ", ".join(printable(short_key(name)) for name in problem.tensors[:5])
+            yield (f"      {_count(len(problem.tensors), 'tensor')}: {names}"
+                   + (f" and {more} more" if more > 0 else ""))
+        yield from (f"      {printable(line)}" for line in rest)
+    good = report.n_tensors - len(report.damaged)
+    checked = "sizes" if report.quick else f"checksums, {human_bytes(report.n_bytes)}"
+    yield (f"ok    index; {good:,} of {_count(report.n_tensors, 'tensor')}"
+           f" in {_count(report.n_shards, 'shard')} ({checked})")
+
+
+def render_plan(report: ConvertReport) -> Iterator[str]:
+    """Every output of a plan, and what is left out."""
+    rows = []
+    for output in report.plan.outputs:
+        origin = output.origin
+        old = printable(short_key(origin.entry.key)) if isinstance(origin, Reuse) else "(new)"
+        rows.append([old, "->", printable(output.key)])
+    rows += [[printable(item.key), "--", f"left out: {item.reason}"]
+             for item in report.plan.left_out]
+    return ("  " + line for line in columns(rows))
+
+
+def render_convert(report: ConvertReport) -> Iterator[str]:
+    """What a conversion did, in a few lines."""
+    n_reused = sum(isinstance(output.origin, Reuse) for output in report.plan.outputs)
+    n_new = len(report.plan.outputs) - n_reused
+    yield f"{report.source} -> {report.target} ({report.plan.style})"
+    yield (f"  {_count(n_reused, 'tensor')} renamed, their bytes untouched; {n_new} new;"
+           f" {len(report.plan.left_out)} left out")
+    yield from (f"  left out: {printable(item.key)} ({item.reason})"
+                for item in report.plan.left_out[:10])
+    if len(report.plan.left_out) > 10:
+        yield f"  … and {len(report.plan.left_out) - 10} more"
+    yield from ("  " + line for line in columns(
+        ([file.file, human_bytes(file.n_bytes), _how(file.how)] for file in report.files),
+        right=[1]))
+    if not report.files:
+        yield "Nothing written (--dry-run)."
+
+
+def _how(how: str) -> str:
+    return how if how == "new" else {"copy": "copied"}.get(how, f"linked ({how})")
+
+
+def render_error(error: CheckpointError) -> Iterator[str]:
+    """An error as the lines that end a command."""
+    first, *rest = str(error).splitlines() or [type(error).__name__]
+    yield f"error: {printable(first)}"
+    if isinstance(error, AmbiguousNamesError):
+        rows = []
+        for name, keys in list(error.groups.items())[:20]:
+            for n, key in enumerate(keys[:10]):
+                rows.append([repr(printable(name)) if not n else "", "<-", printable(key)])
+            if len(keys) > 10:
+                rows.append(["", "<-", f"and {len(keys) - 10} more"])
+        yield from ("  " + line for line in columns(rows))
+        if len(error.groups) > 20:
+            yield f"  … and {len(error.groups) - 20} more names"
+    yield from (printable(line) for line in rest)

@@ -1,0 +1,1 @@
+"""What TensorFlow calls ``tf.train``, under the same names and with the same answers."""

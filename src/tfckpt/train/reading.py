@@ -1,0 +1,143 @@
+"""Reading checkpoints by TensorFlow's own function names.
+
+A script works after ``tf.train.`` in it became ``tfckpt.``.
+Source: python/training/checkpoint_utils.py, python/checkpoint/checkpoint_management.py.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from typing import Any
+
+from tfckpt.core.discovery import STATE_FILE, as_path, discover, find_latest
+from tfckpt.core.opening import open_source
+from tfckpt.core.source import BundleSource
+from tfckpt.errors import (
+    CheckpointError,
+    CheckpointNotFoundError,
+    CheckpointWarning,
+    UnsupportedError,
+)
+from tfckpt.format.dtypes import DType
+
+__all__ = ["CheckpointReader", "checkpoint_exists", "latest_checkpoint", "list_variables",
+           "load_checkpoint", "load_variable"]
+
+Path = str | os.PathLike[str]
+
+
+class CheckpointReader:
+    """Answers of ``tf.train.load_checkpoint``.
+
+    Args:
+        source: The opened checkpoint.
+    """
+
+    def __init__(self, source: BundleSource) -> None:
+        self._source = source
+
+    def get_variable_to_shape_map(self) -> dict[str, list[int]]:
+        """Shape of each tensor, sorted by name."""
+        return {key: list(entry.shape) for key, entry in self._source.index.items()}
+
+    def get_variable_to_dtype_map(self) -> dict[str, DType]:
+        """Dtype of each tensor; its ``name`` is TensorFlow's."""
+        return {key: entry.dtype for key, entry in self._source.index.items()}
+
+    def has_tensor(self, tensor_str: str) -> bool:
+        """Whether there is a tensor of exactly this name."""
+        return tensor_str in self._source.index
+
+    def get_tensor(self, tensor_str: str) -> Any:
+        """Value of a tensor: an array, for a scalar numpy's scalar, for a scalar string bytes.
+
+        Raises:
+            TensorNotFoundError: There is none of this name; the error offers the nearest.
+            ChecksumError: Its bytes are not those that were written.
+        """
+        array = self._source.read_array(self._source.index.require(tensor_str))
+        return array if array.shape else array[()]
+
+    def debug_string(self) -> str:
+        """One line per tensor: name, dtype, shape."""
+        return "".join(f"{key} ({entry.dtype.name}) {list(entry.shape)}\n"
+                       for key, entry in self._source.index.items())
+
+
+def load_checkpoint(ckpt_dir_or_file: Path) -> CheckpointReader:
+    """Open a checkpoint for reading by name.
+
+    Args:
+        ckpt_dir_or_file: Its prefix, any of its files, or a folder with a state file.
+
+    Raises:
+        CheckpointNotFoundError: There is none; it is also a ValueError, as in TensorFlow 2.
+
+    Example:
+        >>> reader = load_checkpoint("examples/tf1/model.ckpt-7")
+        >>> reader.get_variable_to_shape_map()["dense/kernel"]
+        [3, 4]
+    """
+    return CheckpointReader(open_source(ckpt_dir_or_file))
+
+
+def list_variables(ckpt_dir_or_file: Path) -> list[tuple[str, list[int]]]:
+    """Name and shape of each tensor, sorted by name.
+
+    Example:
+        >>> list_variables("examples/tf1/model.ckpt-7")[0]
+        ('dense/bias', [4])
+    """
+    with open_source(ckpt_dir_or_file) as source:
+        return [(key, list(entry.shape)) for key, entry in source.index.items()]
+
+
+def load_variable(ckpt_dir_or_file: Path, name: str) -> Any:
+    """Value of one tensor; ``name`` may end in ``:0``.
+
+    Example:
+        >>> load_variable("examples/tf1/model.ckpt-7", "global_step")
+        np.int64(7)
+    """
+    return load_checkpoint(ckpt_dir_or_file).get_tensor(name.removesuffix(":0"))
+
+
+def latest_checkpoint(checkpoint_dir: Path, latest_filename: str | None = None) -> str | None:
+    """Prefix of the newest checkpoint in a folder, by its state file.
+
+    Unlike TensorFlow it also finds it after the folder was moved, and in folders with
+    ``[ ]`` in their names. A state file that names a checkpoint which is nowhere gives None,
+    as in TensorFlow, but with a warning: training would silently start anew.
+
+    Args:
+        checkpoint_dir: The folder.
+        latest_filename: Name of the state file, if not ``checkpoint``.
+
+    Returns:
+        The prefix, or None without a state file.
+
+    Raises:
+        FormatError: The state file is empty or damaged; also a ValueError.
+    """
+    try:
+        found = find_latest(checkpoint_dir, latest_filename or STATE_FILE)
+    except CheckpointNotFoundError as error:
+        warnings.warn(str(error), CheckpointWarning, stacklevel=2)
+        return None
+    if found is None:
+        return None
+    for note in found.notes:
+        warnings.warn(note, CheckpointWarning, stacklevel=2)
+    return found.prefix
+
+
+def checkpoint_exists(checkpoint_prefix: Path) -> bool:
+    """Whether there is a checkpoint of exactly this prefix."""
+    try:
+        return discover(checkpoint_prefix).prefix == as_path(checkpoint_prefix)
+    except UnsupportedError:
+        return True  # a V1 checkpoint: there, though not yet readable
+    except CheckpointError:
+        return False
+
