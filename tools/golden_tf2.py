@@ -17,7 +17,7 @@ def variable(values, name):
 def read(prefix):
     """Key -> (dtype, array) of what TensorFlow reads back."""
     reader = tf.train.load_checkpoint(prefix)
-    return {key: (dtype.name, np.asarray(reader.get_tensor(key)))
+    return {key: (dtype.name, np.array(reader.get_tensor(key), dtype.as_numpy_dtype))
             for key, dtype in reader.get_variable_to_dtype_map().items() if dtype != tf.variant}
 
 

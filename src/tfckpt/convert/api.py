@@ -48,8 +48,8 @@ def convert(src: str | os.PathLike[str], dst: str | os.PathLike[str], *, to: Tar
     Example:
         >>> import tempfile, tfckpt
         >>> report = tfckpt.convert("examples/tf1", tempfile.mkdtemp() + "/ckpt", to="tf2")
-        >>> report.plan.outputs[0].key
-        'vars/dense.Sbias/.ATTRIBUTES/VARIABLE_VALUE'
+        >>> report.plan.outputs[2].key
+        'vars/block..1.Sw/.ATTRIBUTES/VARIABLE_VALUE'
     """
     target = as_path(dst)
     with open_source(src) as source:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import Literal, NamedTuple
 
-from tfckpt.errors import CheckpointError, TensorNotFoundError, nearest
+from tfckpt.errors import CheckpointError, TensorNotFoundError, TruncatedError, nearest
 from tfckpt.format.bundle import BundleEntry, EntryParser
 from tfckpt.format.dtypes import DType
 from tfckpt.format.objectgraph import OBJECT_GRAPH_KEY, VARIABLE_VALUE
@@ -62,7 +62,10 @@ class Index(Mapping[str, Entry]):
 
     def __init__(self, rows: list[tuple[bytes, bytes]],
                  locate: Callable[[CheckpointError, bytes], None] | None = None) -> None:
-        self._rows = {key.decode("utf-8", "surrogateescape"): value for key, value in rows}
+        hidden = _slice_keys(rows)
+        self._slices = {key: value for key, value in rows if key in hidden}
+        self._rows = {key.decode("utf-8", "surrogateescape"): value for key, value in rows
+                      if key not in self._slices}
         self._entries: dict[str, Entry] = {}
         self._parser = EntryParser()
         self._locate = locate
@@ -92,6 +95,29 @@ class Index(Mapping[str, Entry]):
 
     def __repr__(self) -> str:
         return f"<Index of {len(self)} tensors, {self.style}>"
+
+    def parts(self, entry: Entry) -> list[Entry]:
+        """The stored parts of a tensor: one entry for each slice, under the tensor's key.
+
+        Raises:
+            TruncatedError: A part has no row, or the parts don't add up to the whole.
+        """
+        from tfckpt.format.slices import parse_slice, slice_key  # deferred: few have slices
+
+        parts = []
+        for extents in map(parse_slice, entry.slices):
+            row = self._slices.get(slice_key(entry.key.encode("utf-8", "surrogateescape"), extents))
+            if row is None:
+                raise TruncatedError("a slice of the tensor is missing from the index",
+                                     expected=f"start and length {list(extents)}",
+                                     tensor=entry.key)
+            parts.append(Entry(entry.key, *self._parser.parse(row)))
+        stored = sum(part.n_elements for part in parts)
+        if stored != entry.n_elements:
+            raise TruncatedError("the slices of the tensor don't add up to its shape",
+                                 expected=f"{entry.n_elements} elements", got=stored,
+                                 tensor=entry.key)
+        return parts
 
     def encoded(self, key: str) -> bytes:
         """The entry as it is stored."""
@@ -128,3 +154,23 @@ class Index(Mapping[str, Entry]):
         near = nearest(name, (key.removesuffix(suffix) for key in self._rows))
         hint = f"Nearest: {', '.join(near)}." if near else f"It has {len(self)} tensors."
         raise TensorNotFoundError("the checkpoint has no such tensor", tensor=name, hint=hint)
+
+
+def _slice_keys(rows: list[tuple[bytes, bytes]]) -> set[bytes]:
+    """Keys of the rows that are no tensors but the slices that some were saved in.
+
+    A slice's key begins with a zero byte, and so sorts first, but a tensor's name may begin
+    with one too; only the tensors' own rows say which keys are slices.
+    """
+    keys: set[bytes] = set()
+    if not rows or not rows[0][0].startswith(b"\0"):
+        return keys
+    from tfckpt.format.slices import parse_slice, slice_key  # deferred: few have slices
+
+    parser = EntryParser()
+    for key, value in rows:
+        try:
+            keys.update(slice_key(key, parse_slice(part)) for part in parser.parse(value).slices)
+        except CheckpointError:  # told when this entry is asked for
+            continue
+    return keys

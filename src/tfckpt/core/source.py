@@ -13,6 +13,7 @@ from tfckpt.errors import (
     CheckpointError,
     ChecksumError,
     FormatError,
+    NotACheckpointError,
     TruncatedError,
     UnsupportedError,
     located,
@@ -23,7 +24,7 @@ from tfckpt.format.dtypes import STRING
 from tfckpt.format.naming import data_name, index_name
 from tfckpt.format.objectgraph import OBJECT_GRAPH_KEY, Node, parse_object_graph
 from tfckpt.format.strings import parse_strings
-from tfckpt.format.table import find_row, parse_table
+from tfckpt.format.table import find_row, has_magic, parse_table
 from tfckpt.storage.local import DataFile, list_folder, read_file
 
 if TYPE_CHECKING:
@@ -148,7 +149,10 @@ class BundleSource(Source):
     def _read_index(self) -> tuple[BundleHeader, Index]:
         file = index_name(self.prefix)
         with located(file=file):
-            rows = parse_table(read_file(file))
+            data = read_file(file)
+            if not has_magic(data):
+                _refuse_other_kinds(file, data)
+            rows = parse_table(data)
             if not rows or rows[0][0] != HEADER_KEY:
                 raise FormatError("the index has no header row", offset=0,
                                   hint="It is a table, but not one of a V2 checkpoint."
@@ -304,6 +308,16 @@ class BundleSource(Source):
 
     def __enter__(self) -> BundleSource:
         return self
+
+
+def _refuse_other_kinds(file: str, data: bytes) -> None:
+    """Raise for an index that is a file of another kind, such as one that wasn't downloaded."""
+    from tfckpt.format.sniff import HEAD_SIZE, sniff  # deferred: only for what we can't open
+
+    kind = sniff(file, data[:HEAD_SIZE]) if data else None
+    if kind is not None:
+        raise NotACheckpointError(f"this is {kind.what}, not the index of a checkpoint", file=file,
+                                  hint=kind.hint or None)
 
 
 def refuse_slices(entry: Entry) -> None:

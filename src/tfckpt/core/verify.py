@@ -5,7 +5,7 @@ from __future__ import annotations
 from tfckpt.core.index import Entry
 from tfckpt.core.plan import Progress, no_progress
 from tfckpt.core.report import Problem, VerifyReport
-from tfckpt.core.source import BundleSource, check_crc32c, check_entry, check_size, refuse_slices
+from tfckpt.core.source import BundleSource, check_crc32c, check_entry, check_size
 from tfckpt.errors import CheckpointError, TruncatedError, located
 from tfckpt.format.crc32c import crc32c, mask
 from tfckpt.format.naming import index_name
@@ -33,9 +33,9 @@ def verify(source: BundleSource, *, quick: bool = False, progress: Progress = no
     for key in source.index:
         try:
             entry = source.index[key]
-            refuse_slices(entry)
-            check_size(entry, index_name(source.prefix))
-            shards.setdefault(entry.shard_id, []).append(entry)
+            for part in source.index.parts(entry) if entry.slices else (entry,):
+                check_size(part, index_name(source.prefix))
+                shards.setdefault(part.shard_id, []).append(part)
         except CheckpointError as error:
             problems.append(Problem(error, (key,)))
     total = sum(entry.n_bytes for entries in shards.values() for entry in entries)

@@ -39,6 +39,9 @@ class DType(NamedTuple):
     def __str__(self) -> str:
         return self.name
 
+    def __repr__(self) -> str:
+        return f"<DType {self.name}>"
+
     def numpy(self) -> np.dtype[Any]:
         """The dtype of arrays that hold these elements, in this machine's byte order.
 

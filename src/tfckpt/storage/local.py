@@ -8,7 +8,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from tfckpt.errors import CheckpointNotFoundError, StorageError, TruncatedError
+from tfckpt.errors import CheckpointError, CheckpointNotFoundError, StorageError, TruncatedError
 
 __all__ = ["DataFile", "file_size", "is_file", "list_folder", "os_errors", "read_ends", "read_file"]
 
@@ -18,7 +18,7 @@ def os_errors(file: str, doing: str = "read") -> Iterator[None]:
     """Turn an OSError into a `StorageError` that names the file and what was being done."""
     try:
         yield
-    except StorageError:
+    except CheckpointError:  # some of ours are OSErrors too
         raise
     except OSError as error:
         # `from None`: one clean error, whatever internals raised it first.

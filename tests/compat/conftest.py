@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import live as live_module
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _end_tensorflow():
+    yield
+    live_module.close_all()
+
+
+@pytest.fixture
+def tf115():
+    return live_module.live("tf1.15")
+
+
+@pytest.fixture
+def tf215():
+    return live_module.live("tf2.15")
+
+
+@pytest.fixture
+def tf221():
+    return live_module.live("tf2.21")
+
+
+@pytest.fixture(params=["tf2.15", "tf2.21"])
+def tf2(request):
+    """Each TensorFlow 2."""
+    return live_module.live(request.param)
+
+
+@pytest.fixture(params=live_module.VERSIONS)
+def tf(request):
+    """Each TensorFlow."""
+    return live_module.live(request.param)

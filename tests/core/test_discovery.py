@@ -1,0 +1,220 @@
+from __future__ import annotations
+
+import os
+import pickle
+import shutil
+from pathlib import Path
+
+import pytest
+
+import tfckpt
+from helpers import EXAMPLE, GOLDENS, SHARED, copy_checkpoint, needs_shared
+from tfckpt.core.discovery import discover
+from tfckpt.errors import (
+    CheckpointNotFoundError,
+    FormatError,
+    NotACheckpointError,
+    UnsupportedError,
+)
+
+
+def test_a_prefix_is_taken_as_it_is(tf1):
+    assert (tf1, ()) == discover(tf1)
+    assert (tf1, ()) == discover(Path(tf1))
+    assert (tf1, ()) == discover("file://" + tf1)
+    assert (tf1, ()) == discover(tf1 + ".index")
+
+
+def test_a_data_shard_leads_to_the_prefix(tf1):
+    note = f"that is a data shard; using the checkpoint prefix {tf1}"
+    assert (tf1, (note,)) == discover(tf1 + ".data-00000-of-00001")
+
+
+def test_a_graph_leads_to_the_prefix(tf1):
+    Path(tf1 + ".meta").write_bytes(b"\n\x05graph")
+    note = f"that is the graph of a checkpoint; using the checkpoint prefix {tf1}"
+    assert (tf1, (note,)) == discover(tf1 + ".meta")
+    os.unlink(tf1 + ".meta")
+    assert tf1 == discover(tf1 + ".meta").prefix
+
+
+def test_a_folder_leads_to_its_newest_checkpoint(tf1):
+    folder = os.path.dirname(tf1)
+    Path(folder, "checkpoint").write_text('model_checkpoint_path: "model.ckpt-7"\n')
+    assert (tf1, ()) == discover(folder)
+    found = discover(os.path.join(folder, "checkpoint"))
+    assert tf1 == found.prefix
+    assert ("that is a state file; using the checkpoint it names, " + tf1,) == found.notes
+
+
+@pytest.mark.parametrize("stored", ["/old/run/model.ckpt-7", "C:\\old\\run\\model.ckpt-7"])
+def test_a_state_file_outlives_a_move(tf1, stored):
+    folder = os.path.dirname(tf1)
+    quoted = stored.replace("\\", "\\\\")
+    Path(folder, "checkpoint").write_text(f'model_checkpoint_path: "{quoted}"\n')
+    note = f"the state file points to {stored}, which is gone; using {tf1} beside it"
+    assert (tf1, (note,)) == discover(folder)
+
+
+def test_a_state_file_that_names_nothing_lists_what_is_there(tf1):
+    folder = os.path.dirname(tf1)
+    Path(folder, "checkpoint").write_text('model_checkpoint_path: "gone-1"\n')
+    with pytest.raises(CheckpointNotFoundError) as caught:
+        discover(folder)
+    assert str(caught.value) == (
+        f"the checkpoint that the state file names is gone (file {folder}/gone-1)\n"
+        f"In the folder: {tf1}.")
+
+
+def test_an_empty_state_file_is_a_value_error(tf1):
+    folder = os.path.dirname(tf1)
+    Path(folder, "checkpoint").write_text("")
+    with pytest.raises(FormatError, match="names no newest checkpoint.*got an empty file") as c:
+        discover(folder)
+    assert os.path.join(folder, "checkpoint") == c.value.file
+
+
+def test_a_saved_model_leads_to_its_variables(tmp_path):
+    copy_checkpoint(EXAMPLE, tmp_path / "variables", "variables")
+    prefix = str(tmp_path / "variables" / "variables")
+    note = f"that is a SavedModel; using its variables, {prefix}"
+    assert (prefix, (note,)) == discover(tmp_path)
+
+
+def test_the_only_checkpoint_of_a_folder_is_meant(tf1):
+    folder = os.path.dirname(tf1)
+    assert (tf1, (f"using the only checkpoint in that folder, {tf1}",)) == discover(folder)
+
+
+def test_several_checkpoints_without_a_state_file_are_listed(tf1):
+    folder = Path(tf1).parent
+    copy_checkpoint(EXAMPLE, folder, "model.ckpt-8")
+    with pytest.raises(CheckpointNotFoundError) as caught:
+        discover(folder)
+    assert str(caught.value) == (
+        "the folder has several checkpoints and no state file that says which is meant"
+        f" (file {folder})\nGive one of them: {tf1}, {folder}/model.ckpt-8.")
+
+
+@pytest.mark.parametrize("name", ["exp [v1]", "run {2}", "with space", "ünï", "a*b?", "x.index",
+                                  "x.data-00000-of-00001"])
+def test_every_character_of_a_path_stands_for_itself(tmp_path, name):
+    prefix = copy_checkpoint(EXAMPLE, tmp_path / name, name)
+    assert prefix == discover(prefix).prefix
+    assert prefix == discover(tmp_path / name).prefix
+
+
+def test_a_prefix_may_end_in_a_slash(tmp_path):
+    for file in (".index", ".data-00000-of-00001"):
+        shutil.copy(str(EXAMPLE) + file, tmp_path / file)
+    assert os.path.join(tmp_path, "") == discover(tmp_path).prefix
+    assert tfckpt.open(f"{tmp_path}/")["dense/kernel"].shape == (3, 4)
+
+
+def test_behaviour_1_a_prefix_without_its_step_names_the_newest(tf1):
+    """A path without files fails when it is opened, as not found and as a wrong value."""
+    copy_checkpoint(EXAMPLE, Path(tf1).parent, "model.ckpt-10")
+    with pytest.raises(CheckpointNotFoundError) as caught:
+        tfckpt.open(tf1.removesuffix("-7"))
+    folder = os.path.dirname(tf1)
+    assert str(caught.value) == (
+        f"there is no checkpoint here (file {folder}/model.ckpt)\n"
+        f"Beside it: {folder}/model.ckpt-10, {folder}/model.ckpt-7."
+        f" Did you mean {folder}/model.ckpt-10?")
+    assert isinstance(caught.value, FileNotFoundError)
+    assert isinstance(caught.value, ValueError)
+    assert caught.value.__cause__ is None
+
+
+def test_behaviour_2_missing_things_are_named(tmp_path):
+    with pytest.raises(CheckpointNotFoundError) as caught:
+        tfckpt.open(tmp_path / "m")
+    assert str(caught.value) == (f"there is no checkpoint here (file {tmp_path}/m)\n"
+                                 "No checkpoint is in that folder.")
+    with pytest.raises(CheckpointNotFoundError) as caught:
+        tfckpt.open(tmp_path / "no" / "m")
+    assert str(caught.value) == ("there is no checkpoint here: its folder doesn't exist"
+                                 f" (file {tmp_path}/no/m)")
+    with pytest.raises(CheckpointNotFoundError) as caught:
+        tfckpt.open(tmp_path)
+    assert str(caught.value) == (
+        f"the folder holds no checkpoint and no SavedModel (file {tmp_path})\n"
+        "A checkpoint is a file ending in .index beside one or more .data-* files.")
+
+
+def test_a_missing_index_is_named(tf1):
+    os.unlink(tf1 + ".index")
+    with pytest.raises(CheckpointNotFoundError) as caught:
+        tfckpt.open(tf1)
+    assert str(caught.value) == (
+        "the index of this checkpoint is missing; without it the data can't be read"
+        f" (file {tf1}.index)\n"
+        "There is model.ckpt-7.data-00000-of-00001; look for the index where it came from.")
+
+
+OTHERS = {
+    "torch.ckpt": (b"PK\x03\x04" + bytes(26) + b"archive/data.pkl",
+                   "this is a PyTorch zip archive, not a TensorFlow checkpoint (file {})\n"
+                   "Open it with torch.load(..., weights_only=True)."),
+    "weights.h5": (b"\x89HDF\r\n\x1a\n", "this is an HDF5 file, not a TensorFlow checkpoint"
+                   " (file {})\nIf it holds Keras weights, model.load_weights opens it."),
+    "weights.pkl": (pickle.dumps({"a": 1}), "this is a Python pickle, not a TensorFlow checkpoint"
+                    " (file {})\nOpening one runs the code in it; tfckpt never does."),
+    "m.data-00000-of-00001": (b"\1\2\3\x99" * 9, "this is a data shard of a checkpoint, not a"
+                              " TensorFlow checkpoint (file {})\nGive the prefix instead: {}"),
+    "m.meta": (b"\n\xff\x01" + bytes(9), "this is a TF1 graph (MetaGraphDef), not a TensorFlow"
+               " checkpoint (file {})\nGive the prefix instead: {}"),
+    "m.ckpt": (b"", "this is an empty file, not a TensorFlow checkpoint (file {})\n"
+               "It was probably cut off while it was written or copied."),
+    "odd": (b"\x01\x02\x03\x04\xf5",
+            "this is not a TensorFlow checkpoint, and nothing tells what it"
+            " is: got bytes 01 02 03 04 f5 (file {}, byte 0)"),
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_other_files_are_named_as_what_they_are(tmp_path, name):
+    data, message = OTHERS[name]
+    file = tmp_path / name
+    file.write_bytes(data)
+    with pytest.raises(NotACheckpointError) as caught:
+        tfckpt.open(file)
+    prefix = str(file).removesuffix(".data-00000-of-00001").removesuffix(".meta")
+    assert message.format(file, prefix) == str(caught.value)
+
+
+def test_an_index_that_was_not_downloaded_is_named(tmp_path):
+    (tmp_path / "m.index").write_bytes(b"version https://git-lfs.github.com/spec/v1\noid sha256:0")
+    with pytest.raises(NotACheckpointError, match="Git LFS pointer") as caught:
+        tfckpt.open(tmp_path / "m")
+    assert "Run: git lfs pull" in str(caught.value)
+
+
+def test_v1_checkpoints_are_not_yet_supported(tmp_path):
+    with pytest.raises(UnsupportedError) as caught:
+        tfckpt.open(GOLDENS / "tf1.15" / "v1.ckpt")
+    assert str(caught.value) == (
+        "this is a checkpoint in the V1 format (one table file), which is not yet supported"
+        f" (file {GOLDENS}/tf1.15/v1.ckpt)")
+    for n in range(2):
+        shutil.copy(GOLDENS / "tf1.15" / "v1.ckpt", tmp_path / f"m-{n:05d}-of-00002")
+    for path in ("m", "m-?????-of-00002"):
+        with pytest.raises(UnsupportedError, match="V1 format"):
+            tfckpt.open(tmp_path / path)
+
+
+def test_a_path_with_a_nul_character_is_an_error(tmp_path):
+    with pytest.raises(CheckpointNotFoundError):
+        tfckpt.open(str(tmp_path) + "/a\0b")
+
+
+@needs_shared
+@pytest.mark.parametrize("file", sorted(
+    (SHARED / "fixtures/formats/tf2.21/not_checkpoints").glob("*.ckpt")), ids=lambda p: p.name)
+def test_no_file_of_another_framework_passes_for_ours(file):
+    with pytest.raises(NotACheckpointError) as caught:
+        tfckpt.open(file)
+    words = {"flax": "msgpack", "hdf5": "HDF5", "numpy_npy": "NumPy array", "npz": "NumPy archive",
+             "pickle": "pickle", "pytorch": "PyTorch", "safetensors": "safetensors", "text": "text"}
+    expected = next(word for part, word in words.items() if part in file.name)
+    assert expected in str(caught.value)
