@@ -8,10 +8,9 @@ from hypothesis import strategies as st
 
 from helpers import GOLDENS
 from tfckpt.errors import CheckpointError, ChecksumError, FormatError, TruncatedError
-from tfckpt.format.block import BlockBuilder, KeyBudget, parse_block
+from tfckpt.format.block import BLOCK_SIZE, KeyBudget, encode_block, parse_block
 from tfckpt.format.crc32c import masked_crc32c
 from tfckpt.format.table import (
-    BLOCK_SIZE,
     MAGIC,
     BlockHandle,
     encode_table,
@@ -20,6 +19,8 @@ from tfckpt.format.table import (
     short_successor,
     shortest_separator,
 )
+
+EMPTY = bytes.fromhex("0000000001000000")
 
 BLOCKS = [
     ([], "00000000 01000000"),
@@ -31,20 +32,13 @@ BLOCKS = [
 
 @pytest.mark.parametrize(("rows", "data"), BLOCKS)
 def test_blocks_both_ways(rows, data):
-    builder = BlockBuilder(16)
-    for key, value in rows:
-        builder.add(key, value)
-    assert bytes.fromhex(data) == builder.finish()
-    assert len(bytes.fromhex(data)) == builder.size
+    assert (bytes.fromhex(data), len(rows)) == encode_block(rows)
     assert rows == parse_block(bytes.fromhex(data))
 
 
 def test_every_sixteenth_key_is_stored_whole():
-    builder = BlockBuilder(16)
     rows = [(b"same/%02d" % n, b"") for n in range(33)]
-    for row in rows:
-        builder.add(*row)
-    block = builder.finish()
+    block, _ = encode_block(rows)
     assert struct.unpack("<I", block[-4:]) == (3,)
     restarts = struct.unpack("<3I", block[-16:-4])
     assert [block[r + 3:r + 10] for r in restarts] == [b"same/00", b"same/16", b"same/32"]
@@ -136,14 +130,14 @@ def test_a_table_is_written_in_ascending_order_only(rows):
 
 def table_of_blocks(*blocks: bytes, kind: int = 0) -> bytes:
     """A table file whose data blocks have these contents, right or wrong."""
-    out, index = b"", BlockBuilder(1)
+    out, index = b"", []
     for n, block in enumerate(blocks):
         handle = BlockHandle(len(out), len(block))
-        index.add(b"%03d" % n, handle.encode())
+        index.append((b"%03d" % n, handle.encode()))
         stored = block + bytes([kind])
         out += stored + struct.pack("<I", masked_crc32c(stored))
     handles = b""
-    for block in (BlockBuilder(16).finish(), index.finish()):
+    for block in (EMPTY, encode_block(index, interval=1)[0]):
         handles += BlockHandle(len(out), len(block)).encode()
         out += block + b"\0" + struct.pack("<I", masked_crc32c(block + b"\0"))
     return out + handles.ljust(40, b"\0") + MAGIC
@@ -175,35 +169,29 @@ def test_damaged_blocks_say_what_and_where(block, kind, message):
 
 
 def test_offsets_in_messages_count_from_the_start_of_the_file():
-    good = BlockBuilder(16)
-    good.add(b"a", b"1")
+    good, _ = encode_block([(b"a", b"1")])
     bad = b"\0\1\1cX\0\1\1bY" + ENDS
     with pytest.raises(FormatError) as caught:
-        parse_table(table_of_blocks(good.finish(), bad))
-    assert len(good.finish()) + 5 + 5 == caught.value.offset
+        parse_table(table_of_blocks(good, bad))
+    assert len(good) + 5 + 5 == caught.value.offset
 
 
 def test_order_holds_across_blocks():
-    first, second = BlockBuilder(16), BlockBuilder(16)
-    first.add(b"b", b"")
-    second.add(b"a", b"")
+    first, second = (encode_block([(key, b"")])[0] for key in (b"b", b"a"))
     with pytest.raises(FormatError, match="keys are not sorted in the table"):
-        parse_table(table_of_blocks(first.finish(), second.finish()))
+        parse_table(table_of_blocks(first, second))
 
 
 def test_an_unknown_compression_is_an_error():
     with pytest.raises(FormatError, match=r"expected 0 \(none\) or 1 \(Snappy\), got 7"):
-        parse_table(table_of_blocks(BlockBuilder(16).finish(), kind=7))
+        parse_table(table_of_blocks(EMPTY, kind=7))
 
 
 def test_snappy_blocks_are_read():
     import cramjam
 
-    builder = BlockBuilder(16)
     rows = [(b"name/%03d" % n, b"value") for n in range(100)]
-    for row in rows:
-        builder.add(*row)
-    block = bytes(cramjam.snappy.compress_raw(builder.finish()))
+    block = bytes(cramjam.snappy.compress_raw(encode_block(rows)[0]))
     assert rows == parse_table(table_of_blocks(block, kind=1))
 
 
@@ -218,15 +206,11 @@ def test_a_damaged_snappy_block_is_an_error():
 
 
 def test_a_block_can_not_be_read_twice():
-    block = BlockBuilder(16)
-    block.add(b"a", b"1")
-    content = block.finish() + b"\0"
+    content = encode_block([(b"a", b"1")])[0] + b"\0"
     out = content + struct.pack("<I", masked_crc32c(content))
-    index = BlockBuilder(1)
-    for n in range(3):
-        index.add(b"%d" % n, BlockHandle(0, len(content) - 1).encode())
+    index = [(b"%d" % n, BlockHandle(0, len(content) - 1).encode()) for n in range(3)]
     handles = b""
-    for part in (BlockBuilder(16).finish(), index.finish()):
+    for part in (EMPTY, encode_block(index, interval=1)[0]):
         handles += BlockHandle(len(out), len(part)).encode()
         out += part + b"\0" + struct.pack("<I", masked_crc32c(part + b"\0"))
     with pytest.raises(FormatError, match="blocks of the table overlap"):

@@ -6,7 +6,7 @@ A plan is a value. ``--dry-run`` prints it, tests compare it, and one writer exe
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tfckpt.core.index import Entry, Style
 from tfckpt.core.source import BundleSource
@@ -14,6 +14,9 @@ from tfckpt.errors import UnsupportedError
 from tfckpt.format.crc32c import masked_crc32c
 from tfckpt.format.dtypes import INT64, STRING, DType
 from tfckpt.format.strings import ByteOrder, encode_strings
+
+if TYPE_CHECKING:
+    import numpy as np
 
 __all__ = ["Given", "LeftOut", "Output", "Plan", "Progress", "Reuse", "given_int64",
            "given_string", "no_progress"]
@@ -34,9 +37,9 @@ class Reuse(NamedTuple):
 
 
 class Given(NamedTuple):
-    """A tensor whose encoded bytes are at hand."""
+    """A tensor whose encoded bytes are at hand: as ``bytes``, or as a read-only array of uint8."""
 
-    data: bytes
+    data: bytes | np.ndarray[Any, Any]
     masked_crc32c: int
 
 

@@ -23,7 +23,7 @@ from tfckpt.errors import (
     StorageError,
     TruncatedError,
 )
-from tfckpt.format.bundle import HEADER_KEY, BundleEntry, BundleHeader, encode_header, entry_encoder
+from tfckpt.format.bundle import HEADER_KEY, BundleHeader, encode_header, entry_encoder
 from tfckpt.format.naming import DataName, data_name, index_name, parse_data_name
 from tfckpt.format.table import encode_table
 from tfckpt.storage.link import copy_file, link_file
@@ -79,11 +79,10 @@ def write_plan(plan: Plan, prefix: str, *, data: DataMode = "link", overwrite: b
     check_keys(plan)
     shards = _reused_shards(plan)
     check_destination(prefix, [shard.source.prefix for shard in shards], overwrite=overwrite)
-    new_data = b"".join(output.origin.data for output in plan.outputs
-                        if isinstance(output.origin, Given))
-    num_shards = _free_shard_count(prefix, len(shards) + bool(new_data))
+    given = [output.origin.data for output in plan.outputs if isinstance(output.origin, Given)]
+    num_shards = _free_shard_count(prefix, len(shards) + bool(given))
     files = [data_name(prefix, n, num_shards) for n in range(num_shards)]
-    counter = _Counter(sum(shard.size for shard in shards), progress)
+    counter = _Counter(sum(shard.size for shard in shards) + sum(map(len, given)), progress)
     place = link_file if data == "link" else copy_file
     written = []
     with Staging(index_name(prefix)) as staging:
@@ -93,11 +92,11 @@ def write_plan(plan: Plan, prefix: str, *, data: DataMode = "link", overwrite: b
         for n in range(len(shards), num_shards):
             # One shard of new tensors; a further, empty one only gives all of them other
             # names than those of the checkpoint that is being replaced.
-            staging.write(f"data-{n}", new_data)
-            written.append(WrittenFile(files[n], len(new_data), "new"))
-            new_data = b""
+            size = staging.write(f"data-{n}", given, counter.advance)
+            written.append(WrittenFile(files[n], size, "new"))
+            given = []
         index = _encode_index(plan, shards, num_shards)
-        staging.write("index", index)
+        staging.write("index", [index])
         written.append(WrittenFile(index_name(prefix), len(index), "new"))
         staging.publish([*((f"data-{n}", file) for n, file in enumerate(files)),
                          ("index", index_name(prefix))], replace_last=overwrite)
@@ -258,14 +257,14 @@ def _encode_index(plan: Plan, shards: list[_Shard], num_shards: int) -> bytes:
     new_shard, at = len(shards), 0
     for key, dtype, shape, origin in plan.outputs:
         if isinstance(origin, Given):
-            entry = BundleEntry(dtype, shape, new_shard, at, len(origin.data), origin.masked_crc32c)
-            at += len(origin.data)
-            value = encode(entry)
+            data, crc = origin
+            value = encode(dtype, shape, new_shard, at, len(data), crc)
+            at += len(data)
         else:
             source, old = origin
             shard_id = ids[id(source), old.shard_id]
             value = (source.index.encoded(old.key) if shard_id == old.shard_id else
-                     encode(old.as_bundle_entry()._replace(shard_id=shard_id)))
+                     encode(*old.as_bundle_entry()._replace(shard_id=shard_id)))
         rows.append((key.encode("utf-8", "surrogateescape"), value))
     rows.sort()
     return encode_table(rows)

@@ -23,11 +23,12 @@ Source: tsl/lib/io/block.cc, block_builder.cc (LevelDB's table/block.cc).
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 
 from tfckpt.errors import FormatError, TruncatedError
 from tfckpt.format.varint import encode_varint, parse_varint
 
-__all__ = ["BlockBuilder", "KeyBudget", "Row", "parse_block"]
+__all__ = ["BLOCK_SIZE", "KeyBudget", "Row", "encode_block", "parse_block", "shared_prefix"]
 
 Row = tuple[bytes, bytes]
 
@@ -128,65 +129,68 @@ def _restarts_offset(block: bytes) -> int:
     return end
 
 
-class BlockBuilder:
-    """Builds one block row by row, byte for byte as TensorFlow does.
+BLOCK_SIZE = 262144
+RESTART_INTERVAL = 16
+
+
+def encode_block(rows: Sequence[Row], start: int = 0, *, interval: int = RESTART_INTERVAL,
+                 limit: int | None = BLOCK_SIZE) -> tuple[bytes, int]:
+    """Encode one block, byte for byte as TensorFlow does.
 
     Args:
-        restart_interval: Every how many rows a key is stored whole: 16 in data blocks,
-            1 in the index block.
+        rows: Rows of a table, ascending by key.
+        start: The first row of the block.
+        interval: Every how many rows a key is stored whole: 16 in data blocks, 1 in the
+            index block.
+        limit: Bytes at which the block ends; the index block has no limit.
+
+    Returns:
+        The block's contents without a trailer, and the number of the row after its last: a
+        block ends when it has reached its size, and a row far larger than that has one of
+        its own.
 
     Example:
-        >>> builder = BlockBuilder(16)
-        >>> builder.add(b"a", b"X")
-        >>> builder.add(b"ab", b"Y")
-        >>> builder.finish()
-        b'\\x00\\x01\\x01aX\\x01\\x01\\x01bY\\x00\\x00\\x00\\x00\\x01\\x00\\x00\\x00'
+        >>> encode_block([(b"a", b"X"), (b"ab", b"Y")])
+        (b'\\x00\\x01\\x01aX\\x01\\x01\\x01bY\\x00\\x00\\x00\\x00\\x01\\x00\\x00\\x00', 2)
     """
-
-    def __init__(self, restart_interval: int) -> None:
-        self._interval = restart_interval
-        self._buffer = bytearray()
-        self._restarts = [0]
-        self._since_restart = 0
-        self._last_key = b""
-        self._shared = 0
-
-    def add(self, key: bytes, value: bytes) -> None:
-        """Append a row; its key must be greater than the one before it."""
-        shared = 0
-        if self._since_restart < self._interval:
-            shared = self._shared
-            last = self._last_key
-            # Most often as much as the row before: names come in groups.
+    parts: list[bytes] = []
+    restarts = [0]
+    size = shared = other = since_restart = 0
+    end = start
+    last = b""
+    for end in range(start, len(rows)):
+        key, value = rows[end]
+        if limit and end > start and len(key) + len(value) >= 2 * limit:
+            break
+        if since_restart == interval:
+            restarts.append(size)
+            since_restart = common = 0
+        elif end == start:
+            common = 0
+        else:
+            # Most often as much as in one of the rows just before: names come in groups.
             if last[:shared] != key[:shared] or last[shared:shared + 1] == key[shared:shared + 1]:
-                shared = self._shared = shared_prefix(last, key)
+                shared, other = other, shared
+                if (last[:shared] != key[:shared]
+                        or last[shared:shared + 1] == key[shared:shared + 1]):
+                    shared = shared_prefix(last, key)
+            common = shared
+        non_shared, value_len = len(key) - common, len(value)
+        if (common | non_shared | value_len) < 128:
+            parts.append(bytes((common, non_shared, value_len)) + key[common:] + value)
         else:
-            self._restarts.append(len(self._buffer))
-            self._since_restart = 0
-        non_shared, value_len = len(key) - shared, len(value)
-        if (shared | non_shared | value_len) < 128:
-            head = bytes((shared, non_shared, value_len))
-        else:
-            head = encode_varint(shared) + encode_varint(non_shared) + encode_varint(value_len)
-        self._buffer += head + key[shared:] + value
-        self._last_key = key
-        self._since_restart += 1
-
-    @property
-    def size(self) -> int:
-        """Bytes that `finish` would give now."""
-        return len(self._buffer) + 4 * len(self._restarts) + 4
-
-    @property
-    def empty(self) -> bool:
-        """Whether no row has been added."""
-        return not self._buffer
-
-    def finish(self) -> bytes:
-        """The block's contents, without a trailer."""
-        restarts = struct.pack(f"<{len(self._restarts) + 1}I",
-                               *self._restarts, len(self._restarts))
-        return bytes(self._buffer) + restarts
+            parts.append(encode_varint(common) + encode_varint(non_shared)
+                         + encode_varint(value_len) + key[common:] + value)
+        size += len(parts[-1])
+        since_restart += 1
+        last = key
+        if limit and size + 4 * len(restarts) + 4 >= limit:
+            end += 1  # noqa: PLW2901 - the row after the last
+            break
+    else:
+        end = len(rows)
+    tail = struct.pack(f"<{len(restarts) + 1}I", *restarts, len(restarts))
+    return b"".join(parts) + tail, end
 
 
 def shared_prefix(a: bytes, b: bytes) -> int:

@@ -29,7 +29,6 @@ Source: core/protobuf/tensor_bundle.proto; core/framework/tensor_shape.proto, ve
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -270,29 +269,30 @@ def encode_entry(entry: BundleEntry) -> bytes:
         >>> encode_entry(BundleEntry(dtype_named("float32"), (2, 3), 0, 16, 24, 0)).hex()
         '08011208120208021202080320102818'
     """
-    return entry_encoder()(entry)
+    return entry_encoder()(*entry)
 
 
-def entry_encoder() -> Callable[[BundleEntry], bytes]:
-    """A function that does `encode_entry` and remembers the shapes it has met."""
-    heads: dict[tuple[int, tuple[int, ...]], bytes] = {}
+def entry_encoder() -> Callable[..., bytes]:
+    """A function that does `encode_entry`, of an entry's fields, and remembers shapes it met."""
+    known: dict[tuple[int, tuple[int, ...], int, int], tuple[bytes, bytes]] = {}
 
-    def encode(entry: BundleEntry) -> bytes:
-        dtype, shape, shard_id, offset, size, crc, slices = entry
-        head = heads.get((dtype.number, shape))
-        if head is None:
-            head = heads[dtype.number, shape] = _encode_head(dtype, shape)
-        if shard_id:
-            head += b"\x18" + encode_varint(shard_id)
+    def encode(dtype: DType, shape: tuple[int, ...], shard_id: int, offset: int, size: int,
+               crc: int, slices: tuple[bytes, ...] = ()) -> bytes:
+        # What stands before and after the offset is the same for most tensors of a model.
+        around = known.get((dtype[0], shape, shard_id, size))
+        if around is None:
+            around = known[dtype[0], shape, shard_id, size] = (
+                _encode_head(dtype, shape) + proto.encode_int(3, shard_id),
+                proto.encode_int(5, size))
+        value = around[0]
         if offset:
-            head += b"\x20" + encode_varint(offset)
-        if size:
-            head += b"\x28" + encode_varint(size)
+            value += b"\x20" + encode_varint(offset)
+        value += around[1]
         if crc:
-            head += b"\x35" + struct.pack("<I", crc)
+            value += b"\x35" + crc.to_bytes(4, "little")
         for part in slices:
-            head += proto.encode_bytes(7, part)
-        return head
+            value += proto.encode_bytes(7, part)
+        return value
 
     return encode
 

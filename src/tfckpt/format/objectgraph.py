@@ -20,7 +20,7 @@ Source: core/protobuf/trackable_object_graph.proto.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from tfckpt.errors import FormatError
@@ -38,6 +38,7 @@ __all__ = [
     "encode_node",
     "encode_object_graph",
     "encode_variable_node",
+    "nodes_with_values",
     "parse_object_graph",
 ]
 
@@ -207,6 +208,29 @@ def encode_node(node: Node) -> bytes:
     return encode_bytes(1, _encode_node(node))
 
 
+def nodes_with_values(nodes: Sequence[Node]) -> set[int]:
+    """Numbers of the nodes that store a value or have one below them.
+
+    Example:
+        >>> sorted(nodes_with_values([Node((Child(1, "v"), Child(2, "empty"))),
+        ...                           Node(attributes=(Attribute(VARIABLE_VALUE),)), Node()]))
+        [0, 1]
+    """
+    parents: dict[int, list[int]] = {}
+    for n, node in enumerate(nodes):
+        for child in node.children:
+            parents.setdefault(child.node_id, []).append(n)
+    found = {n for n, node in enumerate(nodes)
+             if node.attributes or node.slot_variables or node.registered_saver}
+    queue = list(found)
+    while queue:
+        for parent in parents.get(queue.pop(), ()):
+            if parent not in found:
+                found.add(parent)
+                queue.append(parent)
+    return found
+
+
 _VARIABLE_NAME = _text(b"\x0a", VARIABLE_VALUE)
 _HAS_VALUES = b"\x2a\x02\x08\x01"
 
@@ -221,13 +245,28 @@ def encode_variable_node(full_name: str, checkpoint_key: str) -> bytes:
         ...     Node(attributes=(Attribute(VARIABLE_VALUE, "a", "k"),), has_checkpoint_values=True))
         True
     """
+    try:
+        name, key = full_name.encode("utf-8"), checkpoint_key.encode("utf-8")
+    except UnicodeEncodeError:
+        name = key = b""  # the plain way says what is wrong
+    length = len(_VARIABLE_NAME) + len(name) + len(key) + 4
+    if name and key and length < 120:  # every length in it is one byte
+        return b"\x0a%c\x12%c%b\x12%c%b\x1a%c%b%b" % (
+            length + 6, length, _VARIABLE_NAME, len(name), name, len(key), key, _HAS_VALUES)
     attribute = _VARIABLE_NAME + _text(b"\x12", full_name) + _text(b"\x1a", checkpoint_key)
     return encode_bytes(1, encode_bytes(2, attribute) + _HAS_VALUES)
 
 
+def _encode_child(node_id: int, name: str) -> bytes:
+    if name.isascii() and 0 < len(name) < 100 and node_id > 0:  # every length is one byte
+        number = encode_varint(node_id)
+        return b"\x0a%c\x08%b\x12%c%b" % (len(number) + len(name) + 3, number, len(name),
+                                         name.encode())
+    return encode_bytes(1, encode_int(1, node_id) + _text(b"\x12", name))
+
+
 def _encode_node(node: Node) -> bytes:
-    out = [encode_bytes(1, encode_int(1, node_id) + _text(b"\x12", name))
-           for node_id, name in node.children]
+    out = [_encode_child(node_id, name) for node_id, name in node.children]
     for name, full_name, key, optional in node.attributes:
         out.append(encode_bytes(2, _text(b"\x0a", name) + _text(b"\x12", full_name)
                                 + _text(b"\x1a", key) + encode_int(4, optional)))

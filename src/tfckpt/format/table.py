@@ -22,10 +22,17 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Iterator
+from itertools import pairwise
 from typing import NamedTuple
 
 from tfckpt.errors import ChecksumError, FormatError, TruncatedError, located
-from tfckpt.format.block import BlockBuilder, KeyBudget, Row, parse_block, shared_prefix
+from tfckpt.format.block import (
+    KeyBudget,
+    Row,
+    encode_block,
+    parse_block,
+    shared_prefix,
+)
 from tfckpt.format.crc32c import masked_crc32c
 from tfckpt.format.snappy import decompress
 from tfckpt.format.varint import encode_varint, parse_varint
@@ -36,8 +43,6 @@ __all__ = ["FOOTER_SIZE", "MAGIC", "BlockHandle", "encode_table", "find_row", "h
 FOOTER_SIZE = 48
 MAGIC = bytes.fromhex("57fb808b247547db")  # 0xdb4775248b80fb57, little-endian
 TRAILER_SIZE = 5
-BLOCK_SIZE = 262144
-RESTART_INTERVAL = 16
 _RAW, _SNAPPY = 0, 1
 
 
@@ -177,36 +182,29 @@ def encode_table(rows: Iterable[Row]) -> bytes:
         >>> parse_table(encode_table([(b"", b"header"), (b"a", b"1")]))
         [(b'', b'header'), (b'a', b'1')]
     """
-    out = bytearray()
-    index = BlockBuilder(restart_interval=1)
-    block = BlockBuilder(RESTART_INTERVAL)
-    waiting: BlockHandle | None = None  # a finished block, to be indexed at the next key
-    last: bytes | None = None
-    for key, value in rows:
-        if last is not None and key <= last:
+    rows = list(rows)
+    for (before, _), (key, _) in pairwise(rows):
+        if key <= before:
             raise FormatError("keys of a table must be ascending",
-                              got=f"{last[:200]!r}, then {key[:200]!r}")
-        # A row far larger than a block gets one of its own.
-        if not block.empty and len(key) + len(value) >= 2 * BLOCK_SIZE:
-            waiting, block = _write_block(out, block), BlockBuilder(RESTART_INTERVAL)
-        if waiting is not None:
-            index.add(shortest_separator(last or b"", key), waiting.encode())
-            waiting = None
-        block.add(key, value)
-        last = key
-        if block.size >= BLOCK_SIZE:
-            waiting, block = _write_block(out, block), BlockBuilder(RESTART_INTERVAL)
-    if not block.empty:
-        waiting = _write_block(out, block)
-    metaindex = _write_block(out, BlockBuilder(RESTART_INTERVAL))
-    if waiting is not None:
-        index.add(short_successor(last or b""), waiting.encode())
-    handles = metaindex.encode() + _write_block(out, index).encode()
+                              got=f"{before[:200]!r}, then {key[:200]!r}")
+    out = bytearray()
+    index: list[Row] = []
+    at = 0
+    while at < len(rows):
+        content, end = encode_block(rows, at)
+        handle = _write_block(out, content)
+        last = rows[end - 1][0]
+        separator = (shortest_separator(last, rows[end][0]) if end < len(rows)
+                     else short_successor(last))
+        index.append((separator, handle.encode()))
+        at = end
+    metaindex = _write_block(out, encode_block([])[0])
+    index_block, _ = encode_block(index, interval=1, limit=None)
+    handles = metaindex.encode() + _write_block(out, index_block).encode()
     return bytes(out) + handles.ljust(FOOTER_SIZE - len(MAGIC), b"\0") + MAGIC
 
 
-def _write_block(out: bytearray, block: BlockBuilder) -> BlockHandle:
-    content = block.finish()
+def _write_block(out: bytearray, content: bytes) -> BlockHandle:
     handle = BlockHandle(len(out), len(content))
     stored = content + bytes([_RAW])
     out += stored + struct.pack("<I", masked_crc32c(stored))

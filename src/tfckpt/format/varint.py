@@ -58,8 +58,16 @@ def encode_varint(value: int) -> bytes:
         >>> encode_varint(300)
         b'\\xac\\x02'
     """
+    # Up to four bytes are written out: offsets are encoded 100,000 times for one index.
     if 0 <= value < 128:
         return _ONE_BYTE[value]
+    if 0 < value < 1 << 14:
+        return bytes((value & 0x7F | 0x80, value >> 7))
+    if 0 < value < 1 << 21:
+        return bytes((value & 0x7F | 0x80, value >> 7 & 0x7F | 0x80, value >> 14))
+    if 0 < value < 1 << 28:
+        return bytes((value & 0x7F | 0x80, value >> 7 & 0x7F | 0x80, value >> 14 & 0x7F | 0x80,
+                      value >> 21))
     if not 0 <= value < 1 << 64:
         raise FormatError(f"{value} is not an unsigned 64-bit integer")
     out = bytearray()

@@ -10,14 +10,16 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
 
 from tfckpt.errors import DestinationExistsError
 from tfckpt.storage.local import os_errors
 
-__all__ = ["STAGING_PREFIX", "Staging"]
+__all__ = ["STAGING_PREFIX", "Staging", "replace_file"]
 
 STAGING_PREFIX = ".tfckpt-"
+_BUFFER = 1 << 20  # many tensors are small
 
 
 class Staging:
@@ -30,8 +32,7 @@ class Staging:
         >>> import os, tempfile
         >>> folder = tempfile.mkdtemp()
         >>> with Staging(folder + "/m.index") as staging:
-        ...     staging.write("data", b"tensors")
-        ...     staging.write("index", b"table")
+        ...     sizes = staging.write("data", [b"tensors"]), staging.write("index", [b"table"])
         ...     staging.publish([("data", folder + "/m.data"), ("index", folder + "/m.index")])
         >>> sorted(os.listdir(folder))
         ['m.data', 'm.index']
@@ -66,12 +67,28 @@ class Staging:
         """Where a waiting file of this name is or will be."""
         return os.path.join(self._folder, name)
 
-    def write(self, name: str, data: bytes) -> None:
-        """Make a waiting file and have its bytes on disk."""
-        with os_errors(self._target, "write"), open(self.path(name), "xb") as file:
-            file.write(data)
+    def write(self, name: str, chunks: Iterable[Any],
+              progress: Callable[[int], None] = lambda n_bytes: None) -> int:
+        """Make a waiting file and have its bytes on disk.
+
+        Args:
+            name: Its name while it waits.
+            chunks: Its contents: ``bytes`` or arrays of uint8.
+            progress: Called with the number of bytes of each step.
+
+        Returns:
+            How many bytes it has.
+        """
+        size = 0
+        with os_errors(self._target, "write"), \
+                open(self.path(name), "xb") as file:
+            for batch in _batches(chunks):
+                file.write(batch)
+                size += len(batch)
+                progress(len(batch))
             file.flush()
             os.fsync(file.fileno())
+        return size
 
     def publish(self, moves: Sequence[tuple[str, str]], *, replace_last: bool = False) -> None:
         """Rename waiting files to their places, in this order.
@@ -99,6 +116,46 @@ class Staging:
                 _move_new(self.path(last_name), last_path)
             self._done = True
             _sync_folder(folder)
+
+
+def replace_file(path: str, data: bytes) -> None:
+    """Write one file so that whoever opens its path sees the old bytes or the new ones, whole.
+
+    Args:
+        path: The file. Its folder is made if need be.
+        data: All its bytes.
+
+    Raises:
+        StorageError: The system refuses; the old file is as it was.
+
+    Example:
+        >>> import pathlib, tempfile
+        >>> path = pathlib.Path(tempfile.mkdtemp()) / "checkpoint"
+        >>> replace_file(str(path), b"old")
+        >>> replace_file(str(path), b"new")
+        >>> path.read_bytes()
+        b'new'
+    """
+    with Staging(path) as staging:
+        staging.write("file", [data])
+        staging.publish([("file", path)], replace_last=True)
+
+
+def _batches(chunks: Iterable[Any]) -> Iterator[Any]:
+    """The chunks, runs of small ones joined: a model may have 100,000 of a few bytes each."""
+    small: list[bytes] = []
+    n_bytes = 0
+    for chunk in chunks:
+        if type(chunk) is bytes and len(chunk) < _BUFFER:
+            small.append(chunk)
+            n_bytes += len(chunk)
+            if n_bytes < _BUFFER:
+                continue
+        yield b"".join(small)
+        small, n_bytes = [], 0
+        if type(chunk) is not bytes or len(chunk) >= _BUFFER:
+            yield chunk
+    yield b"".join(small)
 
 
 def _move_new(waiting: str, path: str) -> None:
