@@ -12,7 +12,11 @@ existing ``except`` keeps working::
     ├── CheckpointNotFoundError (FileNotFoundError, ValueError)
     ├── TensorNotFoundError (KeyError)
     ├── AmbiguousNamesError (ValueError)     two tensors would get one name
+    ├── VariableError (ValueError)           it contradicts the variables that are there
+    │   └── VariableTypeError (TypeError)    the value is of a kind the variable can't take
+    ├── GraphStateError (RuntimeError)       the graph or its scopes are in no state for it
     ├── DestinationExistsError (FileExistsError)
+    ├── PathConflictError (RuntimeError, ValueError)  it would be where the state file goes
     ├── StorageError (OSError)               the operating system refused
     └── MissingDependencyError (ImportError) an optional package isn't installed
 
@@ -35,12 +39,16 @@ __all__ = [
     "ChecksumError",
     "DestinationExistsError",
     "FormatError",
+    "GraphStateError",
     "MissingDependencyError",
     "NotACheckpointError",
+    "PathConflictError",
     "StorageError",
     "TensorNotFoundError",
     "TruncatedError",
     "UnsupportedError",
+    "VariableError",
+    "VariableTypeError",
     "located",
     "nearest",
 ]
@@ -165,8 +173,30 @@ class AmbiguousNamesError(CheckpointError, ValueError):
         self.groups = groups or {}
 
 
+class VariableError(CheckpointError, ValueError):
+    """A name, shape, dtype or value contradicts the variables that are there."""
+
+
+class VariableTypeError(VariableError, TypeError):
+    """A variable can't take a value of this kind without changing it.
+
+    TensorFlow calls some of these a wrong value and some a wrong type; this is both.
+    """
+
+
+class GraphStateError(CheckpointError, RuntimeError):
+    """The graph or its scopes are not in a state in which this can be done."""
+
+
 class DestinationExistsError(CheckpointError, FileExistsError):
     """Something is already where the result should go."""
+
+
+class PathConflictError(CheckpointError, RuntimeError, ValueError):
+    """A checkpoint would be where its folder's state file goes.
+
+    TensorFlow raises either built-in for it, depending on who notices; this is both.
+    """
 
 
 class StorageError(CheckpointError, OSError):
