@@ -18,8 +18,8 @@ from tfckpt.report.text import render_error
 
 __all__ = ["main", "run"]
 
-_COMMANDS = ("inspect", "ls", "show", "verify", "convert")
-_ALIASES = {"info": "inspect", "list": "ls", "validate": "verify"}
+_COMMANDS = ("inspect", "ls", "show", "verify", "convert", "latest", "list", "relocate", "rm")
+_ALIASES = {"info": "inspect", "validate": "verify"}
 
 _DESCRIPTION = """\
 Read, verify and convert TensorFlow checkpoints, without TensorFlow.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from argparse import ArgumentParser
@@ -45,4 +44,6 @@ def print_notes(notes: Iterable[str]) -> None:
 
 def print_json(value: Any) -> None:
     """Print a JSON value."""
+    import json  # deferred: few ask for it
+
     print(json.dumps(value, indent=2, allow_nan=False))

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tfckpt.core.index import Entry
 from tfckpt.core.plan import Reuse
-from tfckpt.core.report import ConvertReport, Summary, VerifyReport
-from tfckpt.errors import CheckpointError
 
-__all__ = ["convert_json", "entry_json", "error_json", "summary_json", "verify_json"]
+if TYPE_CHECKING:  # each command imports what it reports on, and not what the others do
+    from tfckpt.core.catalog import Catalog, Relocation, Removal
+    from tfckpt.core.index import Entry
+    from tfckpt.core.report import ConvertReport, Summary, VerifyReport
+    from tfckpt.errors import CheckpointError
+    from tfckpt.format.state import CheckpointState
+
+__all__ = ["catalog_json", "convert_json", "entry_json", "error_json", "relocation_json",
+           "removal_json", "summary_json", "verify_json"]
 
 Json = dict[str, Any]
 
@@ -68,3 +73,42 @@ def convert_json(report: ConvertReport) -> Json:
                    "origin": file.origin} for file in report.files],
         "notes": list(report.notes),
     }
+
+
+def catalog_json(catalog: Catalog) -> Json:
+    """What a folder holds."""
+    return {
+        "folder": catalog.folder,
+        "checkpoints": [{
+            "prefix": entry.prefix, "state": entry.state, "latest": entry.latest,
+            "listed": entry.listed, "problem": entry.problem, "step": entry.step,
+            "bytes": entry.n_bytes, "files": list(entry.files),
+        } for entry in catalog.checkpoints],
+        "leftovers": [{"path": item.path, "bytes": item.n_bytes} for item in catalog.leftovers],
+        "gone": list(catalog.gone), "notes": list(catalog.notes),
+    }
+
+
+def relocation_json(relocation: Relocation) -> Json:
+    """How a state file was brought back to what is in its folder."""
+    return {
+        "state_file": relocation.state_file, "dry_run": relocation.dry_run,
+        "changes": [{"from": old, "to": new} for old, new in relocation.changes],
+        "old": _state(relocation.old), "new": _state(relocation.new),
+    }
+
+
+def removal_json(removal: Removal) -> Json:
+    """How a checkpoint was removed."""
+    return {
+        "prefix": removal.prefix, "dry_run": removal.dry_run,
+        "files": [{"file": file, "bytes": n_bytes} for file, n_bytes in removal.files],
+        "state_file": removal.state_file, "old": _state(removal.old), "new": _state(removal.new),
+        "notes": list(removal.notes),
+    }
+
+
+def _state(state: CheckpointState | None) -> Json | None:
+    if state is None:
+        return None
+    return {"latest": state.model_checkpoint_path, "all": list(state.all_model_checkpoint_paths)}

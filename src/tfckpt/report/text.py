@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
-from tfckpt.core.index import Entry
 from tfckpt.core.plan import Reuse
-from tfckpt.core.report import ConvertReport, Group, Summary, VerifyReport
 from tfckpt.errors import AmbiguousNamesError, CheckpointError
 
-__all__ = ["columns", "human_bytes", "printable", "render_convert", "render_error",
-           "render_listing", "render_plan", "render_summary", "render_verify", "short_key"]
+if TYPE_CHECKING:  # each command imports what it reports on, and not what the others do
+    from tfckpt.core.catalog import Catalog, CatalogEntry, Relocation, Removal
+    from tfckpt.core.index import Entry
+    from tfckpt.core.report import ConvertReport, Group, Summary, VerifyReport
+
+__all__ = ["columns", "human_bytes", "printable", "render_catalog", "render_convert",
+           "render_error", "render_listing", "render_plan", "render_relocation", "render_removal",
+           "render_summary", "render_verify", "short_key"]
 
 _VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
 
@@ -171,6 +177,62 @@ def render_convert(report: ConvertReport) -> Iterator[str]:
 
 def _how(how: str) -> str:
     return how if how == "new" else {"copy": "copied"}.get(how, f"linked ({how})")
+
+
+def render_catalog(catalog: Catalog) -> Iterator[str]:
+    """A line for each checkpoint of a folder, for each leftover, and for what is gone."""
+    rows = [_catalog_row(entry) for entry in catalog.checkpoints]
+    rows += [["leftover", _last_name(item.path), "", human_bytes(item.n_bytes),
+              "of a save that did not finish, or is at work"] for item in catalog.leftovers]
+    rows += [["gone", printable(path), "", "", "in the state file, but not here"]
+             for path in catalog.gone]
+    if not rows:
+        return iter([f"No checkpoint is in {printable(catalog.folder)}."])
+    return columns(rows, right=[3])
+
+
+def _catalog_row(entry: CatalogEntry) -> list[str]:
+    step = "" if entry.step is None else f"step {entry.step}"
+    detail = printable(entry.problem or "")
+    if detail and entry.listed:
+        detail += "; it is the latest" if entry.latest else "; it is listed"
+    return [entry.state, _last_name(entry.prefix), step, human_bytes(entry.n_bytes), detail]
+
+
+def _last_name(path: str) -> str:
+    # A prefix that ends in a slash has no last name.
+    return printable(os.path.basename(path) or path)
+
+
+def render_relocation(relocation: Relocation) -> Iterator[str]:
+    """What changed in a state file."""
+    yield printable(relocation.state_file)
+    old, new = relocation.old, relocation.new
+    if old == new:
+        yield "  Nothing to change: every path in it is relative and leads to a checkpoint."
+        return
+    yield from ("  " + line for line in columns(
+        [printable(before), "--", "dropped: nothing is there"] if after is None
+        else [printable(before), "->", printable(after)] for before, after in relocation.changes))
+    yield f"  latest: {printable(new.model_checkpoint_path)}"
+    if relocation.dry_run:
+        yield "Nothing written (--dry-run)."
+
+
+def render_removal(removal: Removal) -> Iterator[str]:
+    """What was removed, and what became of the state file."""
+    verb = "would remove" if removal.dry_run else "removed"
+    yield from columns(([verb, printable(file), human_bytes(n_bytes)]
+                        for file, n_bytes in removal.files), right=[2])
+    if removal.state_file is None or removal.old is None:
+        return
+    if removal.new is None:
+        yield f"{verb}  {printable(removal.state_file)}, which names no other checkpoint"
+    elif removal.new.model_checkpoint_path == removal.old.model_checkpoint_path:
+        yield f"{verb}  its entry in {printable(removal.state_file)}"
+    else:
+        yield (f"{verb}  its entry in {printable(removal.state_file)}; the latest is now"
+               f" {printable(removal.new.model_checkpoint_path)}")
 
 
 def render_error(error: CheckpointError) -> Iterator[str]:

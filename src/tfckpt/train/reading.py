@@ -1,28 +1,19 @@
 """Reading checkpoints by TensorFlow's own function names.
 
 A script works after ``tf.train.`` in it became ``tfckpt.``.
-Source: python/training/checkpoint_utils.py, python/checkpoint/checkpoint_management.py.
+Source: python/training/checkpoint_utils.py.
 """
 
 from __future__ import annotations
 
 import os
-import warnings
 from typing import Any
 
-from tfckpt.core.discovery import STATE_FILE, as_path, discover, find_latest
 from tfckpt.core.opening import open_source
 from tfckpt.core.source import BundleSource
-from tfckpt.errors import (
-    CheckpointError,
-    CheckpointNotFoundError,
-    CheckpointWarning,
-    UnsupportedError,
-)
 from tfckpt.format.dtypes import DType
 
-__all__ = ["CheckpointReader", "checkpoint_exists", "latest_checkpoint", "list_variables",
-           "load_checkpoint", "load_variable"]
+__all__ = ["CheckpointReader", "list_variables", "load_checkpoint", "load_variable"]
 
 Path = str | os.PathLike[str]
 
@@ -87,7 +78,7 @@ def list_variables(ckpt_dir_or_file: Path) -> list[tuple[str, list[int]]]:
 
     Example:
         >>> list_variables("examples/tf1/model.ckpt-7")[0]
-        ('dense/bias', [4])
+        ('beta1_power', [])
     """
     with open_source(ckpt_dir_or_file) as source:
         return [(key, list(entry.shape)) for key, entry in source.index.items()]
@@ -101,43 +92,3 @@ def load_variable(ckpt_dir_or_file: Path, name: str) -> Any:
         np.int64(7)
     """
     return load_checkpoint(ckpt_dir_or_file).get_tensor(name.removesuffix(":0"))
-
-
-def latest_checkpoint(checkpoint_dir: Path, latest_filename: str | None = None) -> str | None:
-    """Prefix of the newest checkpoint in a folder, by its state file.
-
-    Unlike TensorFlow it also finds it after the folder was moved, and in folders with
-    ``[ ]`` in their names. A state file that names a checkpoint which is nowhere gives None,
-    as in TensorFlow, but with a warning: training would silently start anew.
-
-    Args:
-        checkpoint_dir: The folder.
-        latest_filename: Name of the state file, if not ``checkpoint``.
-
-    Returns:
-        The prefix, or None without a state file.
-
-    Raises:
-        FormatError: The state file is empty or damaged; also a ValueError.
-    """
-    try:
-        found = find_latest(checkpoint_dir, latest_filename or STATE_FILE)
-    except CheckpointNotFoundError as error:
-        warnings.warn(str(error), CheckpointWarning, stacklevel=2)
-        return None
-    if found is None:
-        return None
-    for note in found.notes:
-        warnings.warn(note, CheckpointWarning, stacklevel=2)
-    return found.prefix
-
-
-def checkpoint_exists(checkpoint_prefix: Path) -> bool:
-    """Whether there is a checkpoint of exactly this prefix."""
-    try:
-        return discover(checkpoint_prefix).prefix == as_path(checkpoint_prefix)
-    except UnsupportedError:
-        return True  # a V1 checkpoint: there, though not yet readable
-    except CheckpointError:
-        return False
-
