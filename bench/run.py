@@ -1,8 +1,10 @@
-"""Measures tfckpt against TensorFlow, whole processes, in turn on the same machine.
+"""Measures tfckpt against TensorFlow, in turn on the same machine.
 
-``make bench`` runs it. Both sides do the same job on the same files; the table gives the
-median of each and their ratio, and ``.bench/results.json`` keeps every run. Nothing here
-passes or fails: the machine decides, and a figure is only worth its ratio.
+``make bench`` runs it. Reading and converting are timed as whole processes; saves of live
+variables inside theirs, since making the variables takes longer than saving them. Both sides
+do the same job; the table gives the median of each and their ratio, and
+``.bench/results.json`` keeps every run. Nothing here passes or fails: the machine decides,
+and a figure is only worth its ratio.
 """
 
 from __future__ import annotations
@@ -84,6 +86,33 @@ def median(runs: list[Run], key: str) -> float:
     return statistics.median(entry[key] for entry in runs)
 
 
+def saves(label: str) -> dict[str, tuple[Command, Command]]:
+    """Saves of live variables: tfckpt's command, and TensorFlow's or the raw write to compare."""
+    sizes = [str(n) for n in SIZES[label]]
+    ours = [sys.executable, str(ROOT / "bench" / "tfckpt_save.py")]
+    out = str(OUTPUT)
+    jobs = {
+        "Saver.save": ([*ours, "saver", out, *sizes], tensorflow("save", "saver", out, *sizes)),
+        "Checkpoint.write": ([*ours, "checkpoint", out, *sizes],
+                             tensorflow("save", "checkpoint", out, *sizes)),
+    }
+    if label.startswith("1 GiB"):
+        jobs["both to one"] = ([*ours, "both", out, *sizes], [*ours, "checkpoint", out, *sizes])
+        jobs["Saver to raw write"] = ([*ours, "saver", out, *sizes], [*ours, "raw", out, *sizes])
+    return jobs
+
+
+def time_inside(command: Command) -> Run:
+    """Seconds that a script says its save took, without the making of the variables."""
+    shutil.rmtree(OUTPUT, ignore_errors=True)
+    OUTPUT.mkdir(parents=True)
+    quiet = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"}
+    os.sync()  # what the run before left to be written must not count for this one
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=quiet)
+    found: Run = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
 def show(job: str, label: str, *cells: str) -> None:
     print(f"{job:20} {label:22}", *(f"{cell:>11}" for cell in cells), flush=True)
 
@@ -95,7 +124,7 @@ def main() -> None:
     arguments = parser.parse_args()
     if not TENSORFLOW.exists():
         sys.exit("TensorFlow 2.21 is not here: run make envs")
-    results = {}
+    results: dict[str, dict[str, list[Run]]] = {}
     # The package as pip installs it: an editable install leaves the byte code to its users.
     compileall.compile_dir(ROOT / "src", quiet=1)
     show("job", "checkpoint", "tfckpt", "TensorFlow", "ratio", "tfckpt", "TensorFlow")
@@ -103,11 +132,20 @@ def main() -> None:
         for job, (ours, theirs) in jobs(data(label)).items():
             if arguments.only not in f"{job}, {label}":
                 continue
-            result = compare(ours, theirs, arguments.runs)
-            results[f"{job}, {label}"] = result
+            result = results[f"{job}, {label}"] = compare(ours, theirs, arguments.runs)
             mine, its = (median(result[side], "seconds") for side in result)
             memory = [f"{median(runs, 'peak_mb'):.0f} MB" for runs in result.values()]
             show(job, label, f"{mine:.3f} s", f"{its:.2f} s", f"{its / mine:.0f} x", *memory)
+    show("saving", "variables", "tfckpt", "compared", "ratio")
+    for label in SIZES:
+        for job, (ours, theirs) in saves(label).items():
+            if arguments.only not in f"{job}, {label}":
+                continue
+            pairs = [(time_inside(ours), time_inside(theirs)) for _ in range(arguments.runs)]
+            results[f"{job}, {label}"] = {"tfckpt": [pair[0] for pair in pairs],
+                                          "compared": [pair[1] for pair in pairs]}
+            mine, its = (median([pair[n] for pair in pairs], "seconds") for n in (0, 1))
+            show(job, label, f"{mine:.3f} s", f"{its:.3f} s", f"{its / mine:.2f} x")
     shutil.rmtree(OUTPUT, ignore_errors=True)
     (WORK / "results.json").write_text(json.dumps(
         {"machine": platform.platform(), "processors": os.cpu_count(),

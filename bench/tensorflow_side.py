@@ -4,7 +4,9 @@ python bench/tensorflow_side.py make PREFIX N_TENSORS N_VALUES
 python bench/tensorflow_side.py list|load|convert PREFIX [OUTPUT]
 """
 
+import json
 import sys
+import time
 
 import numpy as np
 import tensorflow as tf
@@ -38,5 +40,20 @@ def convert(prefix, output):
     print(tf.train.Checkpoint(vars=held).save(output))
 
 
+def save(kind, folder, n_tensors, n_values):
+    """Seconds that one save of variables takes, the variables being there already."""
+    held = {f"model/block_{n // 4:05d}/dense_{n % 4}/kernel": tf.Variable(
+        np.full(int(n_values), n, np.float32)) for n in range(int(n_tensors))}
+    saver = (tf.compat.v1.train.Saver(held) if kind == "saver"
+             else tf.train.Checkpoint(variables=held))
+    start = time.perf_counter()
+    if kind == "saver":
+        saver.save(None, folder + "/m")
+    else:
+        saver.write(folder + "/m")
+    print(json.dumps({"seconds": time.perf_counter() - start}))
+
+
 if __name__ == "__main__":
-    {"make": make, "list": list_names, "load": load, "convert": convert}[sys.argv[1]](*sys.argv[2:])
+    {"make": make, "list": list_names, "load": load, "convert": convert, "save": save}[
+        sys.argv[1]](*sys.argv[2:])

@@ -54,8 +54,11 @@ def test_the_commands_of_the_readme_print_what_it_says(in_copy):
 
 def test_the_python_of_the_readme_runs(in_copy):
     parser, runner = doctest.DocTestParser(), doctest.DocTestRunner()
+    names: dict = {}
     for number, block in enumerate(blocks("python")):
-        runner.run(parser.get_doctest(block, {}, f"README block {number}", "README.md", 0))
+        test = parser.get_doctest(block, names, f"README block {number}", "README.md", 0)
+        runner.run(test, clear_globs=False)
+        names = test.globs
     assert runner.summarize(verbose=False).failed == 0
     assert runner.tries > 3
 

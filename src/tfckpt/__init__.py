@@ -8,6 +8,11 @@
 Importing this imports no framework, and not even numpy: that happens when an array is read.
 """
 
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from tfckpt.convert.api import convert
 from tfckpt.core.index import Entry, Index
 from tfckpt.core.opening import open_source as open
@@ -21,46 +26,250 @@ from tfckpt.errors import (
     ChecksumError,
     DestinationExistsError,
     FormatError,
+    GraphStateError,
     MissingDependencyError,
     NotACheckpointError,
+    PathConflictError,
     StorageError,
     TensorNotFoundError,
     TruncatedError,
     UnsupportedError,
-)
-from tfckpt.train.reading import (
-    CheckpointReader,
-    checkpoint_exists,
-    latest_checkpoint,
-    list_variables,
-    load_checkpoint,
-    load_variable,
+    VariableError,
+    VariableTypeError,
 )
 
+if TYPE_CHECKING:
+    from tfckpt.train.assignment import init_from_checkpoint
+    from tfckpt.train.both import SavedBoth, save_both
+    from tfckpt.train.checkpoint import Checkpoint
+    from tfckpt.train.graphs import (
+        Graph,
+        GraphKeys,
+        add_to_collection,
+        executing_eagerly,
+        get_collection,
+        get_collection_ref,
+        get_default_graph,
+        get_name_scope,
+        global_variables,
+        local_variables,
+        model_variables,
+        name_scope,
+        reset_default_graph,
+        trainable_variables,
+    )
+    from tfckpt.train.initializers import (
+        constant_initializer,
+        fixed_size_partitioner,
+        glorot_uniform_initializer,
+        ones_initializer,
+        zeros_initializer,
+    )
+    from tfckpt.train.loadreport import LoadReport, MatchError, RestoreError
+    from tfckpt.train.manager import CheckpointManager
+    from tfckpt.train.objects import Module, NoDependency, Optimizer, PythonState, Trackable
+    from tfckpt.train.reading import (
+        CheckpointReader,
+        list_variables,
+        load_checkpoint,
+        load_variable,
+    )
+    from tfckpt.train.saver import Saver
+    from tfckpt.train.scopes import (
+        AUTO_REUSE,
+        EagerVariableStore,
+        VariableScope,
+        create_global_step,
+        get_global_step,
+        get_local_variable,
+        get_or_create_global_step,
+        get_variable,
+        get_variable_scope,
+        variable_scope,
+    )
+    from tfckpt.train.state import (
+        checkpoint_exists,
+        get_checkpoint_mtimes,
+        get_checkpoint_state,
+        latest_checkpoint,
+        remove_checkpoint,
+        update_checkpoint_state,
+    )
+    from tfckpt.train.variables import PartitionedVariable, SaveSliceInfo, Variable
+    from tfckpt.train.waiting import checkpoints_iterator, wait_for_new_checkpoint
+
 __all__ = [
+    "AUTO_REUSE",
     "AmbiguousNamesError",
+    "Checkpoint",
     "CheckpointError",
+    "CheckpointManager",
     "CheckpointNotFoundError",
     "CheckpointReader",
     "CheckpointWarning",
     "ChecksumError",
     "DestinationExistsError",
+    "EagerVariableStore",
     "Entry",
     "FormatError",
+    "Graph",
+    "GraphKeys",
+    "GraphStateError",
     "Index",
+    "LoadReport",
+    "MatchError",
     "MissingDependencyError",
+    "Module",
+    "NoDependency",
     "NotACheckpointError",
+    "Optimizer",
+    "PartitionedVariable",
+    "PathConflictError",
+    "PythonState",
+    "RestoreError",
+    "SaveSliceInfo",
+    "SavedBoth",
+    "Saver",
     "Source",
     "StorageError",
     "TensorNotFoundError",
+    "Trackable",
     "TruncatedError",
     "UnsupportedError",
+    "Variable",
+    "VariableError",
+    "VariableScope",
+    "VariableTypeError",
+    "add_to_collection",
     "checkpoint_exists",
+    "checkpoints_iterator",
+    "constant_initializer",
     "convert",
+    "create_global_step",
+    "executing_eagerly",
+    "fixed_size_partitioner",
+    "get_checkpoint_mtimes",
+    "get_checkpoint_state",
+    "get_collection",
+    "get_collection_ref",
+    "get_default_graph",
+    "get_global_step",
+    "get_local_variable",
+    "get_name_scope",
+    "get_or_create_global_step",
+    "get_variable",
+    "get_variable_scope",
+    "global_variables",
+    "glorot_uniform_initializer",
+    "init_from_checkpoint",
     "latest_checkpoint",
     "list_variables",
     "load_checkpoint",
     "load_variable",
+    "local_variables",
+    "model_variables",
+    "name_scope",
+    "ones_initializer",
     "open",
+    "remove_checkpoint",
+    "reset_default_graph",
+    "save_both",
+    "trainable_variables",
+    "update_checkpoint_state",
+    "variable_scope",
     "verify",
+    "wait_for_new_checkpoint",
+    "zeros_initializer",
 ]
+
+# Where the rest is. It is imported when it is first used, so that a program (or a command)
+# that only reads or converts starts without it.
+_LATER = {
+    "tfckpt.train.assignment": ("init_from_checkpoint",),
+    "tfckpt.train.both": (
+        "SavedBoth",
+        "save_both",
+    ),
+    "tfckpt.train.checkpoint": ("Checkpoint",),
+    "tfckpt.train.graphs": (
+        "Graph",
+        "GraphKeys",
+        "add_to_collection",
+        "executing_eagerly",
+        "get_collection",
+        "get_collection_ref",
+        "get_default_graph",
+        "get_name_scope",
+        "global_variables",
+        "local_variables",
+        "model_variables",
+        "name_scope",
+        "reset_default_graph",
+        "trainable_variables",
+    ),
+    "tfckpt.train.initializers": (
+        "constant_initializer",
+        "fixed_size_partitioner",
+        "glorot_uniform_initializer",
+        "ones_initializer",
+        "zeros_initializer",
+    ),
+    "tfckpt.train.loadreport": (
+        "LoadReport",
+        "MatchError",
+        "RestoreError",
+    ),
+    "tfckpt.train.manager": ("CheckpointManager",),
+    "tfckpt.train.objects": (
+        "Module",
+        "NoDependency",
+        "Optimizer",
+        "PythonState",
+        "Trackable",
+    ),
+    "tfckpt.train.reading": (
+        "CheckpointReader",
+        "list_variables",
+        "load_checkpoint",
+        "load_variable",
+    ),
+    "tfckpt.train.saver": ("Saver",),
+    "tfckpt.train.scopes": (
+        "AUTO_REUSE",
+        "EagerVariableStore",
+        "VariableScope",
+        "create_global_step",
+        "get_global_step",
+        "get_local_variable",
+        "get_or_create_global_step",
+        "get_variable",
+        "get_variable_scope",
+        "variable_scope",
+    ),
+    "tfckpt.train.state": (
+        "checkpoint_exists",
+        "get_checkpoint_mtimes",
+        "get_checkpoint_state",
+        "latest_checkpoint",
+        "remove_checkpoint",
+        "update_checkpoint_state",
+    ),
+    "tfckpt.train.variables": (
+        "PartitionedVariable",
+        "SaveSliceInfo",
+        "Variable",
+    ),
+    "tfckpt.train.waiting": (
+        "checkpoints_iterator",
+        "wait_for_new_checkpoint",
+    ),
+}
+_MODULE_OF = {name: module for module, names in _LATER.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module 'tfckpt' has no attribute {name!r}")
+    value = getattr(import_module(_MODULE_OF[name]), name)
+    globals()[name] = value
+    return value

@@ -243,6 +243,9 @@ def located(*, file: object = None, base: int | None = 0, tensor: str | None = N
         raise
 
 
+_LONGEST = 500  # comparing takes the square of the length, and names may have 64 KiB
+
+
 def nearest(name: str, names: Iterable[str], count: int = 3) -> list[str]:
     """The names most like this one, best first, for the hint of a not-found error.
 
@@ -251,7 +254,9 @@ def nearest(name: str, names: Iterable[str], count: int = 3) -> list[str]:
     """
     import difflib  # deferred: only an error needs it
 
-    names = list(names)
+    if len(name) > _LONGEST:
+        return []
+    names = [other for other in names if len(other) <= _LONGEST]
     affine = [n for n in names if n.endswith("/" + name) or name.endswith("/" + n)]
     # difflib is quadratic: on huge checkpoints compare only names of the same last part.
     pool = names if len(names) <= 2000 else [n for n in names

@@ -12,7 +12,6 @@ import pytest
 from helpers import EXAMPLE, GOLDENS, ROOT, copy_checkpoint, files_of
 from tfckpt.cli.main import run
 
-
 LONG = """\
 v0  float32  [2]   8  shard 0  at 0  cf1f215e
 v1  float32  [3]  12  shard 1  at 0  d0890671
@@ -64,8 +63,9 @@ def test_ls_filters(tool):
 def test_ls_json_tells_everything(tool):
     _, out, _ = tool("ls", "--json", "--include", "^dense/bias$", EXAMPLE)
     entry = json.loads(out)[0]
-    assert {k: v for k, v in entry.items() if k not in ("offset", "masked_crc32c")} == {"key": "dense/bias", "dtype": "float32", "shape": [4], "bytes": 16, "shard": 0,
-            "slices": 0}
+    assert {k: v for k, v in entry.items() if k not in ("offset", "masked_crc32c")} == {
+        "key": "dense/bias", "dtype": "float32", "shape": [4], "bytes": 16, "shard": 0,
+        "slices": 0}
 
 
 def test_ls_escapes_what_a_terminal_must_not_see(tool, tmp_path):

@@ -9,6 +9,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import live as live_module
 
+# They run inside TensorFlow's environments, not here.
+collect_ignore_glob = ["*snippets.py", "*_scripts.py", "worker.py"]
+
 
 @pytest.fixture(scope="session", autouse=True)
 def _end_tensorflow():

@@ -156,3 +156,17 @@ def test_damaged_checkpoints_of_the_fixtures_say_what_is_wrong():
         assert not report.ok, case.name
         for problem in report.problems:
             assert str(prefix) in str(problem.error) or problem.error.tensor, case.name
+
+
+def test_names_of_64_kib_cost_no_more_than_others(tmp_path):
+    from tfckpt.core.plan import Plan, given_int64
+    from tfckpt.core.writer import write_plan
+
+    names = [f"{n}" + "/" * 65_500 + "Adam" for n in range(20)] + ["x" * 65_536, "y" * 65_536]
+    write_plan(Plan(tuple(given_int64(name, 1, "little") for name in names), "name-based"),
+               str(tmp_path / "m"))
+    use_all(str(tmp_path / "m"))
+    with tfckpt.open(tmp_path / "m") as source:
+        with pytest.raises(tfckpt.TensorNotFoundError):
+            source["x" * 65_535]
+        assert sorted(names) == sorted(source)

@@ -37,10 +37,15 @@ class Reuse(NamedTuple):
 
 
 class Given(NamedTuple):
-    """A tensor whose encoded bytes are at hand: as ``bytes``, or as a read-only array of uint8."""
+    """A tensor whose encoded bytes are at hand.
+
+    Attributes:
+        data: They, as ``bytes`` or as a read-only array of uint8.
+        masked_crc32c: Their checksum; None has the writer make it while it writes.
+    """
 
     data: bytes | np.ndarray[Any, Any]
-    masked_crc32c: int
+    masked_crc32c: int | None
 
 
 class Output(NamedTuple):

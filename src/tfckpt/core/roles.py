@@ -30,6 +30,7 @@ _SLOTS = frozenset({
     "slot_vc", "slot_vr", "vr", "vc",
 })
 _SLOT_SUFFIXES = ("_slot_v", "_slot_vr", "_slot_vc", "_slot_m")  # mesh-tensorflow, T5
+_MOST_SCOPES = 4  # before a slot's variable; a name of 64 KiB may be slashes only
 _POWERS = ("beta1_power", "beta2_power")
 _COUNTERS = frozenset({"global_step", "save_counter", "step", "epoch"})
 
@@ -59,7 +60,9 @@ def _by_name(key: str, index: Index) -> Assigned:
     owner, _, last = key.rpartition("/")
     if last in _SLOTS:
         # tensor2tensor has its slots of model/w at training/model/w/Adam.
-        while owner not in index and "/" in owner:
+        for _ in range(_MOST_SCOPES):
+            if owner in index or "/" not in owner:
+                break
             owner = owner.partition("/")[2]
     if EMA_SUFFIX in key.split("/"):
         return Assigned("ema", EMA_SUFFIX)

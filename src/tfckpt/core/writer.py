@@ -24,6 +24,7 @@ from tfckpt.errors import (
     TruncatedError,
 )
 from tfckpt.format.bundle import HEADER_KEY, BundleHeader, encode_header, entry_encoder
+from tfckpt.format.crc32c import masked_crc32c
 from tfckpt.format.naming import DataName, data_name, index_name, parse_data_name
 from tfckpt.format.table import encode_table
 from tfckpt.storage.link import copy_file, link_file
@@ -79,12 +80,14 @@ def write_plan(plan: Plan, prefix: str, *, data: DataMode = "link", overwrite: b
     check_keys(plan)
     shards = _reused_shards(plan)
     check_destination(prefix, [shard.source.prefix for shard in shards], overwrite=overwrite)
-    given = [output.origin.data for output in plan.outputs if isinstance(output.origin, Given)]
+    given = [output.origin for output in plan.outputs if isinstance(output.origin, Given)]
     num_shards = _free_shard_count(prefix, len(shards) + bool(given))
     files = [data_name(prefix, n, num_shards) for n in range(num_shards)]
-    counter = _Counter(sum(shard.size for shard in shards) + sum(map(len, given)), progress)
+    n_new = sum(len(item.data) for item in given)
+    counter = _Counter(sum(shard.size for shard in shards) + n_new, progress)
     place = link_file if data == "link" else copy_file
     written = []
+    checksums: list[int] = []
     with Staging(index_name(prefix)) as staging:
         for n, shard in enumerate(shards):
             how = place(shard.file, staging.path(f"data-{n}"), counter.advance)
@@ -92,10 +95,11 @@ def write_plan(plan: Plan, prefix: str, *, data: DataMode = "link", overwrite: b
         for n in range(len(shards), num_shards):
             # One shard of new tensors; a further, empty one only gives all of them other
             # names than those of the checkpoint that is being replaced.
-            size = staging.write(f"data-{n}", given, counter.advance)
+            size, more = _write_given(staging, f"data-{n}", given, counter)
             written.append(WrittenFile(files[n], size, "new"))
+            checksums += more
             given = []
-        index = _encode_index(plan, shards, num_shards)
+        index = _encode_index(plan, shards, num_shards, checksums)
         staging.write("index", [index])
         written.append(WrittenFile(index_name(prefix), len(index), "new"))
         staging.publish([*((f"data-{n}", file) for n, file in enumerate(files)),
@@ -104,6 +108,24 @@ def write_plan(plan: Plan, prefix: str, *, data: DataMode = "link", overwrite: b
     if overwrite:
         _remove_others(prefix, num_shards)
     return tuple(written)
+
+
+def _write_given(staging: Staging, name: str, given: list[Given], counter: _Counter
+                 ) -> tuple[int, list[int]]:
+    """Write new tensors one after another; the file's size, and the tensors' checksums.
+
+    Checksums that aren't known yet are made while the system writes.
+    """
+    chunks = [item.data for item in given]
+    if all(item.masked_crc32c is not None for item in given):
+        size = staging.write(name, chunks, counter.advance)
+        return size, [item.masked_crc32c or 0 for item in given]
+    from concurrent.futures import ThreadPoolExecutor  # deferred: conversions write little
+
+    with ThreadPoolExecutor(1) as pool:
+        writing = pool.submit(staging.write, name, chunks, counter.advance)
+        checksums = [masked_crc32c(data) if crc is None else crc for data, crc in given]
+        return writing.result(), checksums
 
 
 class _Counter:
@@ -249,17 +271,19 @@ def _check_shard(shard: _Shard) -> int:
     return size
 
 
-def _encode_index(plan: Plan, shards: list[_Shard], num_shards: int) -> bytes:
+def _encode_index(plan: Plan, shards: list[_Shard], num_shards: int, checksums: list[int]
+                  ) -> bytes:
     ids = {(id(shard.source), shard.shard_id): n for n, shard in enumerate(shards)}
     encode = entry_encoder()
     header = BundleHeader(num_shards=num_shards, byte_order=plan.byte_order)
     rows = [(HEADER_KEY, encode_header(header))]
     new_shard, at = len(shards), 0
+    remaining = iter(checksums)
     for key, dtype, shape, origin in plan.outputs:
         if isinstance(origin, Given):
-            data, crc = origin
-            value = encode(dtype, shape, new_shard, at, len(data), crc)
-            at += len(data)
+            size = len(origin[0])
+            value = encode(dtype, shape, new_shard, at, size, next(remaining))
+            at += size
         else:
             source, old = origin
             shard_id = ids[id(source), old.shard_id]

@@ -63,7 +63,7 @@ def unmask(masked: int) -> int:
     return ((rotated >> 17) | (rotated << 15)) & _BITS
 
 
-def masked_crc32c(data: bytes) -> int:
+def masked_crc32c(data: bytes | np.ndarray[Any, Any]) -> int:
     """`mask` of `crc32c`."""
     # Both written out: a model may have 100,000 tensors of a few bytes each.
     crc = google_crc32c.extend(0, data)

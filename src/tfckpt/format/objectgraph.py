@@ -40,6 +40,7 @@ __all__ = [
     "encode_variable_node",
     "nodes_with_values",
     "parse_object_graph",
+    "with_ancestors",
 ]
 
 OBJECT_GRAPH_KEY = "_CHECKPOINTABLE_OBJECT_GRAPH"
@@ -220,9 +221,18 @@ def nodes_with_values(nodes: Sequence[Node]) -> set[int]:
     for n, node in enumerate(nodes):
         for child in node.children:
             parents.setdefault(child.node_id, []).append(n)
-    found = {n for n, node in enumerate(nodes)
-             if node.attributes or node.slot_variables or node.registered_saver}
-    queue = list(found)
+    return with_ancestors({n for n, node in enumerate(nodes) if node.attributes
+                           or node.slot_variables or node.registered_saver}, parents)
+
+
+def with_ancestors(numbers: set[int], parents: dict[int, list[int]]) -> set[int]:
+    """Some nodes and all above them.
+
+    Example:
+        >>> sorted(with_ancestors({3}, {3: [1], 1: [0], 2: [0]}))
+        [0, 1, 3]
+    """
+    found, queue = set(numbers), list(numbers)
     while queue:
         for parent in parents.get(queue.pop(), ()):
             if parent not in found:

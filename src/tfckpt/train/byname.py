@@ -1,0 +1,101 @@
+"""Restoring live objects from a name-based checkpoint, by the full names of their variables.
+
+Names need no structure, so what appears later anywhere below an object that was there is
+restored too, slots included.
+
+Source: python/checkpoint/{checkpoint,restore}.py.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tfckpt.core.index import Entry
+from tfckpt.core.source import BundleSource
+from tfckpt.errors import CheckpointError
+from tfckpt.train.graphview import GraphView, Stored, view_objects
+from tfckpt.train.loadreport import LoadReport, Mismatch, RestoreError
+from tfckpt.train.objects import Waiting
+from tfckpt.train.restoring import claim, is_claimed, mismatch, next_number
+from tfckpt.train.variables import Variable
+
+__all__ = ["NamedRestoration"]
+
+
+class NamedRestoration:
+    """One call of ``restore`` with a name-based checkpoint. It keeps no object alive.
+
+    Args:
+        source: The checkpoint. Its files are closed between uses.
+
+    Attributes:
+        loaded: Names that were loaded.
+        mismatched: Values that differ in shape or dtype, why nothing was loaded.
+    """
+
+    def __init__(self, source: BundleSource) -> None:
+        self.source = source
+        self.number = next_number()
+        self.loaded: dict[str, None] = {}
+        self.mismatched: tuple[Mismatch, ...] = ()
+
+    def missing(self, view: GraphView) -> list[Stored]:
+        """Values that have nothing from this restore or a later one, under their full names."""
+        return [_by_name(item) for item in view.stored if not is_claimed(item.owner, self.number)]
+
+    def restore(self, view: GraphView) -> None:
+        """Restore these objects, and have what appears below them restored: all, or nothing.
+
+        Raises:
+            RestoreError: Something differs in shape or dtype; nothing was loaded.
+        """
+        found = self._find(view)
+        try:
+            arrays = [self.source.read_array(entry) for _, entry in found]
+        finally:
+            self.source.close()
+        for (variable, entry), array in zip(found, arrays, strict=True):
+            variable.restore(array)
+            claim(variable, self.number)
+            self.loaded[entry.key] = None
+        for value in view.objects:
+            if not isinstance(value, (tuple, Variable)):  # they never get a new child
+                value.__dict__.setdefault("_waiting_for_any", []).append(
+                    Waiting(self.number, self._appeared))
+
+    def _find(self, view: GraphView) -> list[tuple[Variable, Entry]]:
+        """Each variable that is in the checkpoint, and has nothing newer, with its entry."""
+        found = []
+        mismatched: list[Mismatch] = []
+        for variable in (item.owner for item in view.stored):
+            if not isinstance(variable, Variable) or is_claimed(variable, self.number):
+                continue
+            entry = self.source.index.get(variable.full_name)
+            if entry is not None:
+                found.append((variable, entry))
+                mismatched += mismatch(variable.full_name, variable, entry)
+        if mismatched:
+            self.mismatched = tuple(mismatched)
+            raise RestoreError(
+                "values of the program and of the checkpoint differ in shape or dtype",
+                report=LoadReport(mismatched=self.mismatched), file=self.source.prefix,
+                hint="Nothing was loaded.")
+        return sorted(found, key=lambda pair: (pair[1].shard_id, pair[1].offset))
+
+    def _appeared(self, value: Any) -> None:
+        hooked = getattr(value, "__dict__", {}).get("_waiting_for_any", ())
+        if any(waiting.number == self.number for waiting in hooked):
+            return
+        try:
+            self.restore(view_objects(value))
+        except RestoreError:
+            raise
+        except CheckpointError as error:
+            error.hint = error.hint or ("The checkpoint was changed or removed after it was"
+                                        " restored, or is damaged.")
+            raise
+
+
+def _by_name(item: Stored) -> Stored:
+    """A value with its full name in the place of its key; what has none keeps its path."""
+    return item._replace(key=item.owner.full_name) if isinstance(item.owner, Variable) else item

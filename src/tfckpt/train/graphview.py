@@ -1,0 +1,208 @@
+"""The object graph of live objects: their nodes, keys and values, as TensorFlow 2.21 saves them.
+
+Objects are numbered breadth first from the root; a path through the graph is the shortest
+one, and of equally short ones the first. Slots come last.
+
+Source: python/checkpoint/{graph_view,trackable_view,save_util,util}.py.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from tfckpt.core.arrays import array_output
+from tfckpt.core.plan import Output, Plan, given_string
+from tfckpt.errors import VariableError
+from tfckpt.format.dtypes import STRING
+from tfckpt.format.objectgraph import (
+    OBJECT_GRAPH_KEY,
+    VARIABLE_VALUE,
+    Attribute,
+    Child,
+    Node,
+    SlotVariable,
+    encode_node,
+    encode_variable_node,
+    with_ancestors,
+)
+from tfckpt.format.objectkeys import OPTIMIZER_SLOT, escape_local_name, object_key
+from tfckpt.train.objects import Optimizer, PythonState, children_of, values_of
+from tfckpt.train.values import as_array
+from tfckpt.train.variables import Variable
+
+if TYPE_CHECKING:
+    import numpy as np
+
+_VALUE = object_key("", VARIABLE_VALUE)
+
+__all__ = ["GraphView", "Stored", "plan_objects", "view_objects"]
+
+
+class Stored(NamedTuple):
+    """A value of an object, and where it is stored.
+
+    Attributes:
+        owner: The object.
+        name: The value's name among the object's values.
+        key: Its key in the checkpoint.
+        value: An array, a variable, or a function that computes it.
+    """
+
+    owner: Any
+    name: str
+    key: str
+    value: Any
+
+
+class GraphView(NamedTuple):
+    """Live objects as a checkpoint sees them.
+
+    Attributes:
+        objects: Every object once, in the order of their nodes.
+        paths: Escaped path of each.
+        stored: Every value, in the order in which TensorFlow writes them.
+        children: Children by name of each that may have some, by its number.
+        numbers: Number of each object, by its ``id``.
+        slots: What each optimizer keeps for which variable, by the optimizer's number.
+    """
+
+    objects: list[Any]
+    paths: list[str]
+    stored: list[Stored]
+    children: dict[int, dict[str, Any]]
+    numbers: dict[int, int]
+    slots: dict[int, list[SlotVariable]]
+
+
+def view_objects(root: Any, attached: dict[str, Any] | None = None) -> GraphView:
+    """Walk the objects below a root.
+
+    Args:
+        root: The root.
+        attached: Further children of the root, which aren't attributes of it.
+
+    Raises:
+        VariableError: A container holds tracked objects in a way that can't be saved.
+    """
+    objects, paths, children, numbers = _walk(root, attached or {})
+    slots = _add_slots(objects, paths, numbers)
+    stored = []
+    for value, path in zip(objects, paths, strict=True):
+        if isinstance(value, Variable):  # nearly all, and always the same
+            stored.append(Stored(value, VARIABLE_VALUE, path + _VALUE, value))
+        else:
+            stored += [Stored(value, name, object_key(path, name), content)
+                       for name, content in values_of(value).items()]
+    if any(isinstance(value, PythonState) for value in objects):
+        stored.sort(key=lambda item: isinstance(item.owner, PythonState))
+    return GraphView(objects, paths, stored, children, numbers, slots)
+
+
+def _walk(root: Any, attached: dict[str, Any]
+          ) -> tuple[list[Any], list[str], dict[int, dict[str, Any]], dict[int, int]]:
+    objects, paths = [root], [""]
+    children: dict[int, dict[str, Any]] = {}
+    numbers = {id(root): 0}
+    for n, current in enumerate(objects):  # grows while it is walked: breadth first
+        if isinstance(current, Variable) and not (n == 0 and attached):
+            continue
+        found = children_of(current)
+        if n == 0:
+            found = {**found, **attached}
+        children[n] = found
+        prefix = paths[n] + "/" if paths[n] else ""
+        for name, child in found.items():
+            if id(child) not in numbers:
+                numbers[id(child)] = len(objects)
+                objects.append(child)
+                paths.append(prefix + escape_local_name(name))
+    return objects, paths, children, numbers
+
+
+def _full_name(variable: Variable) -> str:
+    part = variable.save_slice_info
+    return variable.full_name if part is None else part.full_name
+
+
+def _add_slots(objects: list[Any], paths: list[str], ids: dict[int, int]
+               ) -> dict[int, list[SlotVariable]]:
+    """Append the slots of all optimizers to the objects; by number of the optimizer."""
+    slots: dict[int, list[SlotVariable]] = {}
+    n_objects = len(objects)
+    for n, optimizer in enumerate(objects[:n_objects]):
+        if not isinstance(optimizer, Optimizer):
+            continue
+        for name in optimizer.get_slot_names():
+            for original, variable in enumerate(objects[:n_objects]):
+                slot = optimizer.get_slot(variable, name)
+                if slot is None:
+                    continue
+                if id(slot) in ids:
+                    raise VariableError("a slot is also the child of an object",
+                                        tensor=slot.full_name)
+                ids[id(slot)] = len(objects)
+                slots.setdefault(n, []).append(SlotVariable(original, name, len(objects)))
+                objects.append(slot)
+                paths.append(f"{paths[original]}/{OPTIMIZER_SLOT}/{paths[n]}/"
+                             + escape_local_name(name))
+    return slots
+
+
+def plan_objects(view: GraphView) -> Plan:
+    """Plan an object-based checkpoint of live objects; each value is computed once."""
+    outputs = [array_output(key, value.array, value.dtype) if isinstance(value, Variable)
+               else value_output(key, value) for _, _, key, value in view.stored]
+    outputs.append(given_string(OBJECT_GRAPH_KEY, encode_graph(view), "little"))
+    return Plan(tuple(outputs), "object-based")
+
+
+def encode_graph(view: GraphView) -> bytes:
+    """The object graph of live objects, encoded."""
+    own: dict[int, list[Attribute]] = {}
+    for item in view.stored:
+        if not isinstance(item.owner, Variable):
+            own.setdefault(id(item.owner), []).append(Attribute(item.name, "", item.key))
+    root = view.objects[0]
+    if isinstance(root, Variable) and view.children:  # the only variable that can have children
+        own[id(root)] = [Attribute(VARIABLE_VALUE, _full_name(root), _VALUE)]
+    has_values = _with_values(view, own)
+    parts = []
+    for n, (value, path) in enumerate(zip(view.objects, view.paths, strict=True)):
+        if isinstance(value, Variable) and n not in view.children:
+            parts.append(encode_variable_node(_full_name(value), path + _VALUE))
+            continue
+        children = [Child(view.numbers[id(child)], name)
+                    for name, child in view.children.get(n, {}).items()]
+        parts.append(encode_node(Node(
+            tuple(children), tuple(own.get(id(value), ())), tuple(view.slots.get(n, ())),
+            has_checkpoint_values=n in has_values)))
+    return b"".join(parts)
+
+
+def _with_values(view: GraphView, own: dict[int, list[Attribute]]) -> set[int]:
+    """Numbers of the objects, variables left out, that store a value or have one below them."""
+    found = {n for n, value in enumerate(view.objects) if id(value) in own} | set(view.slots)
+    parents: dict[int, list[int]] = {}
+    for n, children in view.children.items():
+        for child in children.values():
+            if isinstance(child, Variable):
+                found.add(n)
+            else:
+                parents.setdefault(view.numbers[id(child)], []).append(n)
+    return with_ancestors(found, parents)
+
+
+def value_output(key: str, value: Any) -> Output:
+    """One value as a tensor to write."""
+    if isinstance(value, Variable):
+        return array_output(key, value.array, value.dtype)
+    if callable(value):
+        value = value()
+    if isinstance(value, (str, bytes)):
+        import numpy as np  # deferred: making names needs no numpy
+
+        text = value.encode() if isinstance(value, str) else value
+        scalar: np.ndarray[Any, Any] = np.empty((), object)
+        scalar[()] = text
+        return array_output(key, scalar, STRING)
+    return array_output(key, *as_array(value))

@@ -1,0 +1,500 @@
+"""`Saver`: saving and restoring variables by their names (TF1's name-based checkpoints).
+
+Source: python/training/saver.py of TensorFlow 1.15 and 2.21.
+"""
+
+from __future__ import annotations
+
+import operator
+import os
+import warnings
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
+from typing import Any
+
+from tfckpt.core.arrays import array_output
+from tfckpt.core.collection import no_collection
+from tfckpt.core.discovery import STATE_FILE, as_path
+from tfckpt.core.index import Entry
+from tfckpt.core.opening import open_source
+from tfckpt.core.plan import Output, Plan
+from tfckpt.core.source import BundleSource
+from tfckpt.core.writer import write_plan
+from tfckpt.errors import (
+    CheckpointWarning,
+    GraphStateError,
+    PathConflictError,
+    UnsupportedError,
+    VariableError,
+    VariableTypeError,
+)
+from tfckpt.format.objectgraph import OBJECT_GRAPH_KEY
+from tfckpt.format.objectkeys import escape_local_name
+from tfckpt.train.graphs import GraphKeys, executing_eagerly, get_collection
+from tfckpt.train.graphview import Stored, value_output
+from tfckpt.train.loadreport import (
+    MOST_SHOWN,
+    LoadReport,
+    Mismatch,
+    Missing,
+    RestoreError,
+    nearest_keys,
+)
+from tfckpt.train.objects import PythonState, Trackable, values_of
+from tfckpt.train.retention import Retention
+from tfckpt.train.values import as_array
+from tfckpt.train.variables import PartitionedVariable, Variable
+
+__all__ = ["Saver"]
+
+Path = str | os.PathLike[str]
+
+
+class Saver:
+    """Saves variables under their names, and restores them.
+
+    Args:
+        var_list: Variables to save under their own names, or a dict from names to variables;
+            by default all that the current graph lists as global or as saveable.
+        reshape: Whether a stored value of another shape is poured into the variable's, row by
+            row, if it has as many elements.
+        sharded: Accepted for scripts that give it; there is one machine, so one shard.
+        max_to_keep: How many of the last saves are kept; None or 0 keeps all.
+        keep_checkpoint_every_n_hours: What is deleted otherwise is kept for good if so many
+            hours have passed since the last that was.
+        name: Not used.
+        restore_sequentially: Not used.
+        saver_def: Not supported.
+        builder: Not supported.
+        defer_build: Whether the variables are collected when `build` is called.
+        allow_empty: Whether there may be nothing to save; then save and restore do nothing.
+        write_version: 2; V1 isn't supported yet.
+        pad_step_number: Whether steps in names have eight digits.
+        save_relative_paths: Whether the state file has relative paths.
+        filename: Not used.
+
+    An object of the user's own may be in the list too: a `Trackable` whose
+    ``_serialize_to_tensors`` gives values by name. As in TensorFlow each is stored under the
+    object's name in the dict with the value's own name right after it; in a list the object
+    has no name. A `PythonState` is stored under its name and ``_py_state``.
+
+    Raises:
+        VariableError: Two variables have one name, one variable two names, or there are none.
+        VariableTypeError: Something in the list can't be saved.
+        GraphStateError: There is no list, and no graph to take variables from.
+
+    Example:
+        >>> import tempfile
+        >>> from tfckpt.train.variables import Variable
+        >>> saver = Saver({"a": Variable(1.0), "scoped/c": Variable(3.0)})
+        >>> path = saver.save(None, tempfile.mkdtemp() + "/model", global_step=7)
+        >>> os.path.basename(path)
+        'model-7'
+        >>> c = Variable(0.0)
+        >>> Saver({"scoped/c": c}).restore(None, path)
+        >>> c.numpy()
+        np.float32(3.0)
+    """
+
+    def __init__(
+        self,
+        var_list: Iterable[Any] | Mapping[str, Any] | None = None,
+        reshape: bool = False,
+        sharded: bool = False,
+        max_to_keep: int | None = 5,
+        keep_checkpoint_every_n_hours: float = 10000.0,
+        name: str | None = None,
+        restore_sequentially: bool = False,
+        saver_def: object = None,
+        builder: object = None,
+        defer_build: bool = False,
+        allow_empty: bool = False,
+        write_version: int = 2,
+        pad_step_number: bool = False,
+        save_relative_paths: bool = False,
+        filename: str | None = None,
+    ) -> None:
+        if saver_def is not None or builder is not None:
+            raise UnsupportedError("a Saver can't be made from a saver_def or a builder; both"
+                                   " describe operations of a TensorFlow graph")
+        if write_version != 2:
+            raise UnsupportedError("only V2 checkpoints can be written yet", expected=2,
+                                   got=write_version)
+        if defer_build and var_list:
+            raise VariableError("a Saver that is built later takes no list of variables",
+                                hint="Variables made until then are included by themselves.")
+        self._var_list = var_list
+        self._reshape = reshape
+        self._allow_empty = allow_empty
+        self._pad_step_number = pad_step_number
+        self._retention = Retention(max_to_keep, keep_checkpoint_every_n_hours,
+                                    save_relative_paths=save_relative_paths)
+        self._by_name: dict[str, Any] | None = None
+        if not defer_build:
+            self.build()
+
+    def build(self) -> None:
+        """Collect the variables; for a Saver made with ``defer_build``.
+
+        Raises:
+            VariableError: Two variables have one name, one variable two names, or there are
+                none.
+            GraphStateError: There is no graph to take them from.
+        """
+        if self._by_name is not None:
+            return
+        given = self._var_list
+        if given is None:
+            if executing_eagerly():
+                raise GraphStateError("outside of a graph a Saver needs a list of variables")
+            keys = GraphKeys.GLOBAL_VARIABLES, GraphKeys.SAVEABLE_OBJECTS
+            given = [value for key in keys for value in get_collection(key)]
+        self._by_name = _by_name(given)
+        if not self._by_name and not self._allow_empty:
+            raise VariableError("there are no variables to save",
+                                hint="Make them first, or allow it with allow_empty=True.")
+
+    @property
+    def variables(self) -> dict[str, Any]:
+        """What it saves, by name.
+
+        Raises:
+            GraphStateError: It was made with ``defer_build``, and `build` wasn't called.
+        """
+        if self._by_name is None:
+            raise GraphStateError("build() wasn't called on a Saver made with defer_build=True")
+        return self._by_name
+
+    @property
+    def last_checkpoints(self) -> list[str]:
+        """Prefixes of the saves that are kept and may be deleted, oldest first."""
+        return self._retention.last_checkpoints
+
+    def set_last_checkpoints(self, last_checkpoints: Iterable[Path]) -> None:
+        """Take over a list without times."""
+        self._retention.set_last_checkpoints(last_checkpoints)
+
+    def set_last_checkpoints_with_time(
+            self, last_checkpoints_with_time: Iterable[tuple[Path, float]]) -> None:
+        """Take over a list of prefixes and times, oldest first."""
+        self._retention.set_last_checkpoints_with_time(last_checkpoints_with_time)
+
+    def recover_last_checkpoints(self, checkpoint_paths: Iterable[Path]) -> None:
+        """Take over an earlier program's list; paths without files are dropped."""
+        self._retention.recover_last_checkpoints(checkpoint_paths)
+
+    def save(
+        self,
+        sess: object,
+        save_path: Path,
+        global_step: Any = None,
+        latest_filename: str | None = None,
+        meta_graph_suffix: str = "meta",
+        write_meta_graph: bool = True,
+        write_state: bool = True,
+        strip_default_attrs: bool = False,
+        save_debug_info: bool = False,
+    ) -> str | None:
+        """Save the variables.
+
+        Args:
+            sess: None; there is no session.
+            save_path: Prefix of the checkpoint.
+            global_step: A number or variable that is added to the prefix.
+            latest_filename: Name of the state file, if not ``checkpoint``.
+            meta_graph_suffix: Ending of graph files, deleted with old checkpoints.
+            write_meta_graph: Not used: there is no graph to write.
+            write_state: Whether the state file is written and old saves are deleted.
+            strip_default_attrs: Not used.
+            save_debug_info: Not used.
+
+        Returns:
+            The prefix with the step, or None if the Saver is empty.
+
+        Raises:
+            PathConflictError: The checkpoint would be where the state file goes.
+            StorageError: The system refuses.
+            UnsupportedError: There is a partitioned variable.
+        """
+        if not self.variables:
+            return None
+        with no_collection():
+            return self.write(plan_names(self.variables), save_path, global_step,
+                              latest_filename=latest_filename,
+                              meta_graph_suffix=meta_graph_suffix, write_state=write_state)
+
+    def write(self, plan: Plan, save_path: Path, global_step: Any = None, *,
+              latest_filename: str | None = None, meta_graph_suffix: str = "meta",
+              write_state: bool = True) -> str:
+        """`save`, with the plan given; for a save that shares its data with another."""
+        prefix = self._prefix(as_path(save_path), global_step)
+        latest = latest_filename or STATE_FILE
+        if os.path.basename(latest) != latest:
+            raise VariableError("the state file's name may have no folder", got=latest)
+        if os.path.basename(prefix) == latest:
+            raise PathConflictError(
+                "the checkpoint would be where the state file of its folder goes", file=prefix,
+                hint="Save it under another name, or give the state file another one.")
+        write_plan(plan, prefix, overwrite=True)
+        if write_state:
+            self._retention.saved(prefix, latest_filename=latest_filename,
+                                  meta_graph_suffix=meta_graph_suffix)
+        return prefix
+
+    def _prefix(self, save_path: str, global_step: Any) -> str:
+        if global_step is None:
+            return save_path
+        try:
+            step = operator.index(global_step)  # never cuts a float to an integer
+        except TypeError:
+            raise VariableTypeError("the step is no integer", got=repr(global_step)) from None
+        return f"{save_path}-{step:08d}" if self._pad_step_number else f"{save_path}-{step}"
+
+    def restore(self, sess: object, save_path: Path) -> None:
+        """Restore the variables, all of them or none.
+
+        Everything is read before the first variable changes, so there must be memory for the
+        old values and the new ones.
+
+        Args:
+            sess: None; there is no session.
+            save_path: A checkpoint of either style: its prefix, any of its files, or a folder.
+                In an object-based one variables are found by their keys or, as in
+                TensorFlow, by their full names.
+
+        Raises:
+            RestoreError: A variable isn't in the checkpoint, or differs in dtype or shape;
+                with the whole report.
+            CheckpointNotFoundError: There is no checkpoint.
+        """
+        values = self.variables
+        if not values:
+            return
+        if save_path is None:
+            raise VariableError("a Saver can't restore from None",
+                                hint="latest_checkpoint gives None if there is no checkpoint yet.")
+        items = [item for name, value in values.items() for item in _stored(name, value)]
+        with open_source(save_path, mmap=False) as source:
+            names = _Names(source)
+            entries = self._find(items, names)
+            arrays = {item.key: source.read_array(entries[item.key])
+                      for item in sorted(items, key=lambda item: _place(entries[item.key]))}
+        for name, keys in names.ambiguous(entries):
+            warnings.warn(
+                f"the checkpoint has {len(keys)} variables named {name!r}, and TensorFlow takes the"
+                f" last: {', '.join(keys)}", CheckpointWarning, stacklevel=2)
+        _give(items, arrays)
+
+    def _find(self, items: list[Stored], names: _Names) -> dict[str, Entry]:
+        """What each value is restored from.
+
+        Raises:
+            RestoreError: Something is missing or differs.
+        """
+        found: dict[str, Entry] = {}
+        missing: list[Missing] = []
+        mismatched: list[Mismatch] = []
+        for item in items:
+            entry = names.entry(item.key)
+            if entry is None:
+                near = nearest_keys(item.key, names.all) if len(missing) < MOST_SHOWN else ()
+                missing.append(Missing(item.key, _what(item), near))
+                continue
+            found[item.key] = entry
+            if not self._fits(item, entry):
+                mismatched.append(Mismatch(item.key, _what(item),
+                                           f"{entry.dtype} {list(entry.shape)}"))
+        if not missing and not mismatched:
+            return found
+        differing = {item.name for item in mismatched}
+        taken = {entry.key for entry in found.values()}
+        report = LoadReport(tuple(key for key in found if key not in differing), tuple(missing),
+                            tuple(key for key in names.index
+                                  if key not in taken and key != OBJECT_GRAPH_KEY),
+                            tuple(mismatched))
+        wrong = ((len(missing), "variables are not in the checkpoint"),
+                 (len(mismatched), "variables differ from the checkpoint's in shape or dtype"))
+        raise RestoreError(", ".join(f"{count} {what}" for count, what in wrong if count),
+                           report=report, file=names.prefix, hint="Nothing was loaded.")
+
+    def _fits(self, item: Stored, entry: Entry) -> bool:
+        value = item.value
+        if not isinstance(value, (Variable, PartitionedVariable)):
+            # What a function would compute isn't asked: a restore must not compute it.
+            return callable(value) or as_array(value)[1] == entry.dtype
+        if entry.dtype != value.dtype:
+            return False
+        if value is not item.owner:  # the object that has it decides what becomes of it
+            return True
+        return value.accepts(entry.shape) or (
+            self._reshape and isinstance(value, Variable)
+            and value.array.size == entry.n_elements)
+
+
+def plan_names(values: Mapping[str, Any]) -> Plan:
+    """Plan a name-based checkpoint of live values, in TensorFlow's order: sorted by name.
+
+    Raises:
+        UnsupportedError: There is a partitioned variable.
+    """
+    outputs: list[Output] = []
+    for name, value in sorted(values.items()):
+        if isinstance(value, Variable):  # nearly all, and always the same
+            outputs.append(array_output(name, value.array, value.dtype))
+            continue
+        if isinstance(value, PartitionedVariable):
+            raise UnsupportedError(
+                "partitioned variables can't be saved yet", tensor=name,
+                hint="Each part can be saved whole: Saver({part.full_name: part, ...}).")
+        outputs += [value_output(item.key, item.value) for item in _stored(name, value)]
+    return Plan(tuple(outputs), "name-based")
+
+
+def _stored(name: str, value: Any) -> list[Stored]:
+    """What is stored for a variable or an object, under TensorFlow's names."""
+    if isinstance(value, (Variable, PartitionedVariable)):
+        return [Stored(value, "", name, value)]
+    prefix = f"{name}_" if isinstance(value, PythonState) else name
+    return [Stored(value, own, prefix + escape_local_name(own), content)
+            for own, content in values_of(value).items()]
+
+
+def _by_name(given: Iterable[Any] | Mapping[str, Any]) -> dict[str, Any]:
+    """Name to variable of a list or dict.
+
+    Raises:
+        VariableError: Two variables have one name, or one variable has two.
+        VariableTypeError: Something can't be saved.
+    """
+    if isinstance(given, Mapping):
+        found = {_checked_name(name): _checked(value, name) for name, value in given.items()}
+    elif isinstance(given, Iterable):
+        found = _named(given)
+    else:
+        raise VariableTypeError("a Saver takes a list or dict of variables", got=repr(given))
+    owners: dict[str, str] = {}
+    names: dict[int, str] = {}
+    for name, value in found.items():
+        for part in value if isinstance(value, PartitionedVariable) else (value,):
+            first = names.setdefault(id(part), name)
+            if first != name:
+                raise VariableError("one variable would be saved under two names,"
+                                    f" {first} and {name}", tensor=name)
+        keys = [name] if isinstance(value, Variable) else [i.key for i in _stored(name, value)]
+        for key in keys:
+            if owners.setdefault(key, name) != name:
+                raise VariableError("two variables would be saved under one name", tensor=key)
+    return found
+
+
+def _named(values: Iterable[Any]) -> dict[str, Any]:
+    """Variables by their own names, parts of one whole together under its name."""
+    found: dict[str, Any] = {}
+    parts: dict[str, list[Variable]] = {}
+    for value in values:
+        part = value.save_slice_info if isinstance(value, Variable) else None
+        if part is not None:
+            parts.setdefault(part.full_name, []).append(value)
+            continue
+        name = "" if isinstance(value, Trackable) else getattr(value, "full_name", "")
+        _checked(value, name)
+        if found.setdefault(name, value) is not value:
+            hint = None if name else ("A list has no names for objects that store values of their"
+                                      " own; give a dict.")
+            raise VariableError("two variables would be saved under one name", tensor=name,
+                                hint=hint)
+    for name, own in parts.items():
+        whole = PartitionedVariable.of_parts(list({id(part): part for part in own}.values()))
+        if name in found:
+            raise VariableError("two variables would be saved under one name", tensor=name)
+        found[name] = whole
+    return found
+
+
+def _checked_name(name: Any) -> str:
+    if not isinstance(name, str):
+        raise VariableTypeError("the name of a variable must be text", got=repr(name))
+    return name
+
+
+def _checked(value: Any, name: str) -> Any:
+    """Something to save, a list of parts as the whole that they are parts of."""
+    if isinstance(value, (list, tuple)):
+        return PartitionedVariable.of_parts(value)
+    if isinstance(value, (Variable, PartitionedVariable)) or (
+            isinstance(value, Trackable) and values_of(value)):
+        return value
+    raise VariableTypeError("this is nothing that a Saver can save", got=repr(value),
+                            tensor=name or None)
+
+
+class _Names:
+    """A checkpoint's tensors by the names that a Saver knows them by.
+
+    In an object-based one these are its keys and the full names in its object graph.
+    """
+
+    def __init__(self, source: BundleSource) -> None:
+        self.prefix = source.prefix
+        self.index = source.index
+        self._keys: dict[str, list[str]] = {}
+        for node in source.object_graph:
+            for attribute in node.attributes:
+                if attribute.full_name and attribute.checkpoint_key in source.index:
+                    self._keys.setdefault(attribute.full_name, []).append(attribute.checkpoint_key)
+
+    @cached_property
+    def all(self) -> list[str]:
+        """Every name."""
+        return [*self._keys, *self.index]
+
+    def keys_of(self, name: str) -> list[str]:
+        """Keys that a name may stand for."""
+        return [name] if name in self.index else self._keys.get(name, [])
+
+    def ambiguous(self, names: Iterable[str]) -> Iterator[tuple[str, list[str]]]:
+        """Those names that stand for several keys, with the keys."""
+        if self._keys:
+            for name in names:
+                if len(self.keys_of(name)) > 1:
+                    yield name, self.keys_of(name)
+
+    def entry(self, name: str) -> Entry | None:
+        """What a name stands for; of several the last, as in TensorFlow."""
+        keys = self.keys_of(name)
+        return self.index[keys[-1]] if keys else None
+
+
+def _what(item: Stored) -> str:
+    """What the program has, for messages."""
+    value = item.owner
+    if isinstance(value, (Variable, PartitionedVariable)):
+        return f"{value.dtype} {list(value.shape)}"
+    return type(value).__name__
+
+
+def _place(entry: Entry) -> tuple[int, int]:
+    return entry.shard_id, entry.offset
+
+
+def _give(items: list[Stored], arrays: dict[str, Any]) -> None:
+    """Give everything its values: what can still refuse them, the user's own objects, first."""
+    own: dict[int, dict[str, Any]] = {}
+    objects = {id(item.owner): item.owner for item in items
+               if not isinstance(item.owner, (Variable, PartitionedVariable))}
+    for item in items:
+        if id(item.owner) in objects:
+            own.setdefault(id(item.owner), {})[item.name] = arrays[item.key]
+    for key, value in objects.items():
+        if isinstance(value, PythonState):
+            (state,) = own[key].values()
+            value.deserialize(state[()])
+        else:
+            value._restore_from_tensors(own[key])  # noqa: SLF001 - TensorFlow's name, for overriding
+    for item in items:
+        if isinstance(item.owner, PartitionedVariable):
+            item.owner.restore(arrays[item.key])
+        elif isinstance(item.owner, Variable):
+            array = arrays[item.key]
+            item.owner.restore(array if item.owner.accepts(array.shape)
+                               else array.reshape(item.owner.array.shape))
