@@ -9,6 +9,7 @@ import gc
 import logging
 import os
 import warnings
+from typing import Any, NamedTuple
 
 SCENARIOS = {}
 
@@ -705,7 +706,9 @@ def run_save_built(name, prefix):
     return save_built(TensorFlowKit(), name, prefix)
 
 
-Pair = collections.namedtuple("Pair", "left right")
+class Pair(NamedTuple):
+    left: Any
+    right: Any
 
 
 class NamedPair(Pair):

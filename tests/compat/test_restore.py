@@ -33,8 +33,8 @@ import os
 import shutil
 
 import pytest
-
 import restore_snippets as snippets
+
 from helpers import files_of
 from tfckpt.train.checkpoint import Checkpoint
 from tfckpt.train.manager import CheckpointManager

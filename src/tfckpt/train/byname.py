@@ -16,7 +16,7 @@ from tfckpt.errors import CheckpointError
 from tfckpt.train.graphview import GraphView, Stored, view_objects
 from tfckpt.train.loadreport import LoadReport, Mismatch, RestoreError
 from tfckpt.train.objects import Waiting
-from tfckpt.train.restoring import claim, is_claimed, mismatch, next_number
+from tfckpt.train.restoring import claim, is_claimed, mismatch, next_number, unreadable
 from tfckpt.train.variables import Variable
 
 __all__ = ["NamedRestoration"]
@@ -41,7 +41,15 @@ class NamedRestoration:
 
     def missing(self, view: GraphView) -> list[Stored]:
         """Values that have nothing from this restore or a later one, under their full names."""
-        return [_by_name(item) for item in view.stored if not is_claimed(item.owner, self.number)]
+        items = [_by_name(item) for item in view.stored
+                 if not is_claimed(item.owner, self.number)]
+        return [item for item in items if not self.mismatched or item.key not in self.source.index]
+
+    def unused(self, view: GraphView) -> list[str]:
+        """Names that nothing took."""
+        taken = ({_by_name(item).key for item in view.stored} if self.mismatched  # none is loaded
+                 else self.loaded)
+        return [key for key in self.source.index if key not in taken]
 
     def restore(self, view: GraphView) -> None:
         """Restore these objects, and have what appears below them restored: all, or nothing.
@@ -91,9 +99,7 @@ class NamedRestoration:
         except RestoreError:
             raise
         except CheckpointError as error:
-            error.hint = error.hint or ("The checkpoint was changed or removed after it was"
-                                        " restored, or is damaged.")
-            raise
+            raise unreadable(error, self.source.prefix, LoadReport(tuple(self.loaded))) from None
 
 
 def _by_name(item: Stored) -> Stored:

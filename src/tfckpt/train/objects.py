@@ -13,7 +13,6 @@ Source: python/trackable/{base,autotrackable,data_structures,python_state}.py, p
 from __future__ import annotations
 
 import collections
-import operator
 import re
 import weakref
 from abc import abstractmethod

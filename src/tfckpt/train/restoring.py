@@ -36,7 +36,8 @@ from tfckpt.train.objects import (
 )
 from tfckpt.train.variables import Variable
 
-__all__ = ["Restoration", "claim", "describe", "is_claimed", "mismatch", "next_number", "warn"]
+__all__ = ["Restoration", "claim", "describe", "is_claimed", "mismatch", "next_number",
+           "unreadable", "warn"]
 
 _logger = logging.getLogger("tfckpt")
 _numbers = itertools.count(1)
@@ -133,13 +134,8 @@ class Restoration:
         except RestoreError:
             raise
         except CheckpointError as error:
-            raise RestoreError(
-                f"what waited in the checkpoint for this object can't be read: {error.message}",
-                expected=error.expected, got=error.got, file=error.file or self.source.prefix,
-                offset=error.offset, tensor=error.tensor or self.paths[node_id],
-                report=LoadReport(tuple(self.loaded), unused=tuple(self.unused_keys())),
-                hint="The checkpoint was changed or removed after it was restored, or is damaged."
-                     " Restore one that is whole.") from None
+            report = LoadReport(tuple(self.loaded), unused=tuple(self.unused_keys()))
+            raise unreadable(error, self.source.prefix, report) from None
 
     def _restore(self, node_id: int, value: Any, attached: dict[str, Any]) -> None:
         """Restore an object and all below it: whole, or not at all."""
@@ -153,10 +149,8 @@ class Restoration:
             arrays = self._read(loads)
             made = self._read_new_slots(missing) if executing_eagerly() else []
         except BaseException:
-            for n, _ in new:
-                del self._bound[n]
-                self.filled.discard(n)
-                self.unused.pop(n, None)
+            if node_id != 0:  # otherwise the report of the error tells what would have matched
+                self._forget(new)
             raise
         finally:
             self.source.close()
@@ -171,6 +165,12 @@ class Restoration:
             if slot.slot not in done:  # waits until the optimizer makes it
                 self.bound(slot.optimizer).wait_for_slot(
                     self.bound(slot.variable), slot.name, self._waiting(slot.slot))
+
+    def _forget(self, new: list[tuple[int, Any]]) -> None:
+        for n, _ in new:
+            del self._bound[n]
+            self.filled.discard(n)
+            self.unused.pop(n, None)
 
     def _waiting(self, node_id: int) -> Waiting:
         return Waiting(self.number, partial(self._appeared, node_id))
@@ -320,20 +320,19 @@ class Restoration:
                 if name.startswith(attribute.name)
                 and key + name.removeprefix(attribute.name) in index}
 
-    def unresolved(self) -> list[int]:
-        """Nodes with values that no object was matched with."""
-        return [n for n, node in enumerate(self.nodes) if node.attributes and not self.is_bound(n)]
-
     def _unused(self) -> list[tuple[int, Attribute]]:
         """What nothing took; configuration texts, which are optional, left out."""
-        found = [(n, attribute) for n in self.unresolved()
-                 for attribute in self.nodes[n].attributes]
+        found = [(n, attribute) for n, node in enumerate(self.nodes) if not self.is_bound(n)
+                 for attribute in node.attributes]
         found += [(n, attribute) for n, unused in self.unused.items() for attribute in unused]
+        # What a saver of the user's own wrote only that could read.
+        found += [(n, Attribute(*node.registered_saver)) for n, node in enumerate(self.nodes)
+                  if node.registered_saver and not node.attributes]
         return [(n, attribute) for n, attribute in found if not attribute.optional_restore]
 
     def unused_keys(self) -> list[str]:
         """Keys that nothing took; configuration texts, which are optional, left out."""
-        return [attribute.checkpoint_key for _, attribute in self._unused()]
+        return [attribute.checkpoint_key or self.paths[n] for n, attribute in self._unused()]
 
     def __del__(self) -> None:
         if self.silent:
@@ -404,6 +403,16 @@ def warn(text: str) -> None:
     while frame is not None and frame.f_globals.get("__name__", "").startswith("tfckpt."):
         level, frame = level + 1, frame.f_back
     warnings.warn(text, CheckpointWarning, stacklevel=level)
+
+
+def unreadable(error: CheckpointError, file: str, report: LoadReport) -> RestoreError:
+    """The error for a value that waited and can't be read any more."""
+    return RestoreError(
+        f"what waited in the checkpoint for this object can't be read: {error.message}",
+        expected=error.expected, got=error.got, file=error.file or file, offset=error.offset,
+        tensor=error.tensor, report=report,
+        hint="The checkpoint was changed or removed after it was restored, or is damaged."
+             " Restore one that is whole.")
 
 
 def mismatch(path: str, value: Any, entry: Entry) -> list[Mismatch]:

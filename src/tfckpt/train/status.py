@@ -168,7 +168,7 @@ class NameBasedStatus(RestoreStatus):
         keys = list(restoration.source.index)
         return LoadReport(
             tuple(restoration.loaded), tuple(_missing(item, keys) for item in self._missing()),
-            tuple(key for key in keys if key not in restoration.loaded), restoration.mismatched)
+            tuple(restoration.unused(self._view())), restoration.mismatched)
 
     def assert_consumed(self) -> NameBasedStatus:
         """Raise unless every value of the program was found under its name.
