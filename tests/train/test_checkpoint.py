@@ -24,6 +24,7 @@ from tfckpt.errors import (
     CheckpointNotFoundError,
     CheckpointWarning,
     ChecksumError,
+    FormatError,
     VariableError,
     VariableTypeError,
 )
@@ -654,6 +655,28 @@ def test_no_file_stays_open_after_a_restore_that_failed(tmp_path, path):
         del caught
 
 
+@needs_proc
+def test_no_file_stays_open_when_the_object_graph_is_damaged(tmp_path, path):
+    """Behaviour 6."""
+    graph = given_string(OBJECT_GRAPH_KEY, b"\xff", "little")
+    write_plan(Plan((graph,), "object-based"), path)
+    with pytest.raises(FormatError) as caught:
+        Checkpoint(a=Variable(0.0)).read(path)
+    assert open_files(tmp_path) == []
+    assert caught.value.tensor == OBJECT_GRAPH_KEY
+
+
+@needs_proc
+def test_no_file_stays_open_after_a_name_based_value_that_came_later(tmp_path, path):
+    """Behaviour 6."""
+    Saver({"a": Variable(1.0)}).save(None, path)
+    root = net()
+    Checkpoint(root).read(path)
+    root.a = Variable(0.0, name="a")
+    assert float(root.a) == 1.0
+    assert open_files(tmp_path) == []
+
+
 @pytest.mark.parametrize("names", [True, False], ids=["name-based", "object-based"])
 @pytest.mark.parametrize("change", ["removed", "written anew", "damaged"])
 def test_a_file_that_changes_while_something_waits_is_an_error(path, change, names):
@@ -1058,11 +1081,13 @@ class Failing(State):
 
 def test_variables_are_untouched_if_python_state_refuses_its_value(path):
     """Behaviour 81."""
-    Checkpoint(a=Variable(1.0), state=State("7")).write(path)
-    a = Variable(0.0)
+    Checkpoint(a=Variable(1.0), state=State("7"), more=net(a=2)).write(path)
+    more = net(a=8)
+    root = net(state=Failing("0"))
     with pytest.raises(RuntimeError):
-        Checkpoint(a=a, state=Failing("0")).read(path)
-    assert float(a) == 0.0
+        Checkpoint(root, more=more).read(path)
+    root.a = Variable(8.0)
+    assert (float(root.a), float(more.a)) == (8.0, 8.0)
 
 
 # Nothing is kept alive.
