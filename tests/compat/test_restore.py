@@ -7,22 +7,27 @@ ours, in TensorFlow and here, and the same has to happen, but for what is meant:
     what                                         TensorFlow                   we
     ============================================ ============================ ==================
     a variable, where the file has an object     counts as matched            an assert fails,
-    without a value                                                           it is in the table
+    without a value for it                                                    it is in the table
     a program of which nothing matches           says nothing, or only when   warn at once, with
                                                  the root is deleted          the root that would
-    two objects claim a stored one, both there   an assert fails              warn at once too
+    two objects claim a stored one               is said only of what comes   warn at once, and
+                                                 later                        both asserts fail
+    an object without the value that is stored   is said when the root is     warn at once too
+                                                 deleted
     name-based, and no name matches              only asserts fail            raise at once
     a prefix without files                       NotFoundError                FileNotFoundError,
                                                                               also a ValueError
-    an attribute or key that was deleted, or     is saved still               is saved no more
+    other shapes or dtypes                       the first is named           raise with all of
+                                                                              them, load nothing
+    an attribute or key that was deleted, or     is saved still               save what is there
     replaced by a number
-    a list that was edited                       can't be saved any more      is saved as it is
-    slots made after a name-based restore        stay as they are             are restored
-    a file that was written anew while something is read from the new file,   raise
-    waits for it                                 without a word
-    an empty list as the root                    is no root                   is one
-    a Python value where the file has a variable is said when the root is     is said at once
-                                                 deleted
+    a list that was edited                       can't be saved any more      save what is there
+    slots made after a name-based restore        stay as they are             restore them
+    a file that was written anew while           something is read from the   raise
+    something waits for it                       new one, without a word
+    what a registered saver wrote, and no        passes all asserts           is unused in the
+    object takes                                                              table and asserts
+    a stored object whose object has died        isn't consumed               is consumed
     ============================================ ============================ ==================
 """
 

@@ -197,6 +197,16 @@ def test_a_checkpoint_knows_its_parts(path):
     assert checkpoint.root is root
 
 
+def test_a_checkpoint_in_a_checkpoint_is_saved_with_its_root_and_counter(path):
+    inner = Checkpoint(net(a=1), b=Variable(2.0))
+    inner.save_counter.assign(7)
+    Checkpoint(inner=inner).write(path)
+    assert keys(path) == ["inner/_root/a", "inner/b", "inner/save_counter"]
+    twin = Checkpoint(net(a=0), b=Variable(0.0))
+    Checkpoint(inner=twin).read(path).expect_partial()
+    assert (float(twin.root.a), float(twin.b), int(twin.save_counter)) == (1.0, 2.0, 7)
+
+
 # Restoring what is there.
 
 
@@ -439,6 +449,18 @@ def test_what_is_attached_later_is_filled_even_over_a_value_assigned_in_between(
     root.a = a
     assert float(a) == 5.0
     status.assert_consumed()
+
+
+def test_what_waited_is_given_once_and_not_to_what_replaces_it(path):
+    """Behaviour 60."""
+    Checkpoint(net(a=1, parts=[Variable(2.0)])).write(path)
+    root = net(parts=[])
+    Checkpoint(root).read(path)
+    root.a = first = Variable(0.0)
+    root.a = Variable(8.0)
+    root.parts.append(Variable(0.0))
+    root.parts[0] = Variable(9.0)
+    assert [float(v) for v in (first, root.a, root.parts[0])] == [1.0, 8.0, 9.0]
 
 
 def test_lists_and_dicts_are_filled_as_they_grow(path):
