@@ -86,6 +86,8 @@ def _by_object_key(key: str) -> Assigned:
         return Assigned("optimizer", parsed.path[-1])
     if len(parsed.path) == 1 and parsed.path[0] in _COUNTERS:
         return Assigned("other", parsed.path[0])
+    if parsed.path[:2] == ("keras_api", "metrics"):  # running sums in a SavedModel of Keras
+        return Assigned("other", "metrics")
     return Assigned("model")
 
 
