@@ -430,6 +430,9 @@ def test_that_nothing_matched_is_told_also_without_advice(path):
     assert [str(item.message) for item in caught] == [
         f"none of the program's 1 variables matched {path}: the program has x; the checkpoint has"
         " a, b, c …."]
+    Checkpoint(state=State("7")).write(path)
+    with pytest.warns(CheckpointWarning, match="has x; the checkpoint has none.$"):
+        Checkpoint(x=Variable(0.0)).read(path).expect_partial()
 
 
 # Restoring what appears later.

@@ -140,7 +140,8 @@ class Checkpoint(Trackable):
                 counter = Variable(0, name=SAVE_COUNTER, dtype="int64", trainable=False,
                                    collections=[])
             self.__dict__["_save_counter"] = counter
-            fill_waiting(self._target(), SAVE_COUNTER, counter)
+            for parent in {id(self): self, id(self._target()): self._target()}.values():
+                fill_waiting(parent, SAVE_COUNTER, counter)
         assert self._save_counter is not None
         return self._save_counter
 
@@ -269,8 +270,9 @@ def _warn_of_nothing(restoration: Restoration, view: GraphView) -> None:
     if not ours or loaded or not restoration.unused_keys():
         return
     theirs = set(restoration.source.index)
+    stored = _some(_values(theirs)) or "none"
     text = (f"none of the program's {len(ours)} variables matched {restoration.source.prefix}:"
-            f" the program has {_some(ours)}; the checkpoint has {_some(_values(theirs))}")
+            f" the program has {_some(ours)}; the checkpoint has {stored}")
     hint = _better_root(ours, theirs)
     warn(f"{text}. {hint}".rstrip())
 
