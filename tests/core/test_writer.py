@@ -258,3 +258,19 @@ def test_links_of_the_source_are_followed(tmp_path, tf1):
         write_plan(reuse_all(source), str(tmp_path / "out"))
     assert not os.path.islink(tmp_path / "out.data-00000-of-00001")
     copy_checkpoint(str(tmp_path / "out"), tmp_path / "again")
+
+
+def test_old_data_that_can_not_be_removed_does_not_fail_the_save(tmp_path, monkeypatch):
+    """The new checkpoint is whole by then."""
+    prefix = str(tmp_path / "m")
+    write_plan(values_plan(a=1), prefix)
+    unlink = os.unlink
+
+    def refuse(path, *args, **kwargs):
+        if os.path.basename(path) == "m.data-00000-of-00001":
+            raise PermissionError(13, "Permission denied")
+        unlink(path, *args, **kwargs)
+
+    monkeypatch.setattr(os, "unlink", refuse)
+    write_plan(values_plan(a=2), prefix, overwrite=True)
+    assert tfckpt.open(prefix)["a"] == 2

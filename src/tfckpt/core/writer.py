@@ -11,6 +11,7 @@ tensors go into one new data file, and the index is written last:
 
 from __future__ import annotations
 
+import contextlib
 import os
 from typing import Literal, NamedTuple
 
@@ -219,11 +220,16 @@ def _free_shard_count(prefix: str, least: int) -> int:
 
 
 def _remove_others(prefix: str, num_shards: int) -> None:
-    """Remove the data files of the checkpoint that was replaced."""
+    """Remove the data files of the checkpoint that was replaced.
+
+    The new one is whole already: a file that can't be removed, or that somebody else removed
+    meanwhile, is no reason to call its save failed.
+    """
     folder = os.path.dirname(prefix)
     for name in _data_files(prefix):
         if name.num_shards != num_shards:
-            os.unlink(os.path.join(folder, data_name(*name)))
+            with contextlib.suppress(OSError):
+                os.unlink(os.path.join(folder, data_name(*name)))
 
 
 class _Shard:
