@@ -25,9 +25,6 @@ def compare(source, key: str, facts: dict) -> str:
         return "equal" if source.read_bytes(key) else "empty"
     try:
         array = source[key]
-    except tfckpt.UnsupportedError as error:
-        assert "not yet supported" in str(error)
-        return "sliced"
     except tfckpt.TruncatedError:
         assert "error" in facts, key
         return "no data"
@@ -52,7 +49,7 @@ def test_fixtures_read_equal_to_what_tensorflow_read(truth):
                 if name.startswith("b64:"):
                     key = base64.b64decode(name[4:]).decode("utf-8", "surrogateescape")
                 outcomes[compare(source, key, facts)] += 1
-    assert set(outcomes) <= {"equal", "sliced", "v1"}
+    assert set(outcomes) <= {"equal", "v1"}
 
 
 @needs_shared

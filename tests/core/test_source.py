@@ -155,15 +155,6 @@ def test_a_missing_data_file_says_which_are_there(tmp_path):
         "Beside it: sharded.data-00000-of-00003, sharded.data-00002-of-00003.")
 
 
-def test_slices_are_not_yet_supported():
-    with tfckpt.open(GOLDENS / "tf1.15" / "sliced") as source:
-        assert list(source) == ["part"]
-        with pytest.raises(UnsupportedError) as caught:
-            source["part"]
-    assert str(caught.value) == ("the tensor was saved in 3 slices (a partitioned variable), which"
-                                 " is not yet supported (tensor 'part')")
-
-
 def test_a_variant_has_bytes_but_no_array():
     with tfckpt.open(GOLDENS / "tf2.21" / "state") as source:
         key = "model/iterator/.ATTRIBUTES/ITERATOR_STATE"

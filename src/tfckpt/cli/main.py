@@ -18,7 +18,8 @@ from tfckpt.report.text import render_error
 
 __all__ = ["main", "run"]
 
-_COMMANDS = ("inspect", "ls", "show", "verify", "convert", "latest", "list", "relocate", "rm")
+_COMMANDS = ("inspect", "ls", "show", "verify", "convert", "latest", "list", "relocate",
+             "reshard", "rm")
 _ALIASES = {"info": "inspect", "validate": "verify"}
 
 _DESCRIPTION = """\

@@ -9,11 +9,12 @@ from tfckpt.convert.tf1_to_tf2 import plan_tf1_to_tf2
 from tfckpt.convert.tf2_to_tf1 import NameChoice, plan_tf2_to_tf1
 from tfckpt.core.discovery import as_path
 from tfckpt.core.opening import open_source
-from tfckpt.core.plan import Progress, no_progress
+from tfckpt.core.plan import Plan, Progress, no_progress
 from tfckpt.core.report import ConvertReport
+from tfckpt.core.source import Source
 from tfckpt.core.writer import DataMode, check_destination, check_keys, write_plan
 
-__all__ = ["Target", "convert"]
+__all__ = ["Target", "convert", "run_plan"]
 
 Target = Literal["tf1", "tf2"]
 
@@ -59,9 +60,21 @@ def convert(src: str | os.PathLike[str], dst: str | os.PathLike[str], *, to: Tar
             plan = plan_tf2_to_tf1(source, names)
         else:
             raise ValueError(f"to must be 'tf1' or 'tf2', not {to!r}")
-        check_keys(plan)
-        if dry_run:
-            check_destination(target, [source.prefix], overwrite=overwrite)
-            return ConvertReport(source.prefix, target, plan, notes=source.notes)
-        files = write_plan(plan, target, data=data, overwrite=overwrite, progress=progress)
-        return ConvertReport(source.prefix, target, plan, files, source.notes)
+        return run_plan(source, plan, target, data=data, overwrite=overwrite, dry_run=dry_run,
+                        progress=progress)
+
+
+def run_plan(source: Source, plan: Plan, target: str, *, data: DataMode = "link",
+             overwrite: bool = False, dry_run: bool = False, progress: Progress = no_progress
+             ) -> ConvertReport:
+    """Write what a rule made of one source, or only say what would be written.
+
+    Raises:
+        CheckpointError: Nothing was written.
+    """
+    check_keys(plan)
+    if dry_run:
+        check_destination(target, [source.prefix], overwrite=overwrite)
+        return ConvertReport(source.prefix, target, plan, notes=source.notes)
+    files = write_plan(plan, target, data=data, overwrite=overwrite, progress=progress)
+    return ConvertReport(source.prefix, target, plan, files, source.notes)

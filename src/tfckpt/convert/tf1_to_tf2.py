@@ -7,8 +7,8 @@ source: only the object graph and the save counter are new.
 
 from __future__ import annotations
 
-from tfckpt.core.plan import Output, Plan, Reuse, given_int64, given_string
-from tfckpt.core.source import BundleSource, refuse_slices
+from tfckpt.core.plan import Output, Plan, given_int64, given_string
+from tfckpt.core.source import Source
 from tfckpt.errors import UnsupportedError
 from tfckpt.format.objectgraph import (
     OBJECT_GRAPH_KEY,
@@ -25,7 +25,7 @@ __all__ = ["SAVE_COUNTER", "plan_tf1_to_tf2"]
 SAVE_COUNTER = "save_counter"
 
 
-def plan_tf1_to_tf2(source: BundleSource, root: str = "vars") -> Plan:
+def plan_tf1_to_tf2(source: Source, root: str = "vars") -> Plan:
     """Plan an object-based checkpoint with the tensors of a name-based one.
 
     Args:
@@ -33,8 +33,8 @@ def plan_tf1_to_tf2(source: BundleSource, root: str = "vars") -> Plan:
         root: Name of the dictionary that holds the variables.
 
     Raises:
-        UnsupportedError: The source is object-based already, has a partitioned variable, or
-            a name that isn't valid Unicode.
+        UnsupportedError: The source is object-based already, or has a name that isn't valid
+            Unicode.
     """
     if source.style == "object-based":
         raise UnsupportedError("the checkpoint is object-based (TF2) already", file=source.prefix)
@@ -44,10 +44,9 @@ def plan_tf1_to_tf2(source: BundleSource, root: str = "vars") -> Plan:
     variables = []
     path = escape_local_name(root) + "/"
     for name, entry in source.index.items():
-        refuse_slices(entry)
         _check_unicode(name)
         key = object_key(path + escape_local_name(name), VARIABLE_VALUE)
-        outputs.append(Output(key, entry.dtype, entry.shape, Reuse(source, entry)))
+        outputs.append(Output(key, entry.dtype, entry.shape, source.origin(entry)))
         variables.append((name, key))
     counter_key = object_key(SAVE_COUNTER, VARIABLE_VALUE)
     graph = _encode_graph(root, variables, counter_key)

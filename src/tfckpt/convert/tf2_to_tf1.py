@@ -12,8 +12,8 @@ from typing import Literal, NamedTuple
 
 from tfckpt.convert.tf1_to_tf2 import SAVE_COUNTER
 from tfckpt.core.index import Entry
-from tfckpt.core.plan import LeftOut, Output, Plan, Reuse
-from tfckpt.core.source import BundleSource, refuse_slices
+from tfckpt.core.plan import LeftOut, Output, Plan
+from tfckpt.core.source import Source
 from tfckpt.errors import AmbiguousNamesError, UnsupportedError
 from tfckpt.format.objectgraph import OBJECT_GRAPH_KEY, VARIABLE_VALUE
 from tfckpt.format.objectkeys import object_key, parse_object_key
@@ -37,7 +37,7 @@ class _Named(NamedTuple):
     path: str
 
 
-def plan_tf2_to_tf1(source: BundleSource, names: NameChoice = "auto") -> Plan:
+def plan_tf2_to_tf1(source: Source, names: NameChoice = "auto") -> Plan:
     """Plan a name-based checkpoint with the tensors of an object-based one.
 
     Args:
@@ -49,19 +49,19 @@ def plan_tf2_to_tf1(source: BundleSource, names: NameChoice = "auto") -> Plan:
     Raises:
         AmbiguousNamesError: Two tensors would get one name, or one would get none; with all
             such names and the keys that claim them.
-        UnsupportedError: The source is name-based already, or has a partitioned variable.
+        UnsupportedError: The source is name-based already.
     """
     if source.style == "name-based":
         raise UnsupportedError("the checkpoint is name-based (TF1) already", file=source.prefix)
     named, left_out = _named_tensors(source)
     chosen = _choose(named, names)
     _refuse_collisions(chosen, names)
-    outputs = tuple(Output(name, item.entry.dtype, item.entry.shape, Reuse(source, item.entry))
+    outputs = tuple(Output(name, item.entry.dtype, item.entry.shape, source.origin(item.entry))
                     for name, item in chosen)
     return Plan(outputs, "name-based", source.byte_order, tuple(left_out))
 
 
-def _named_tensors(source: BundleSource) -> tuple[list[_Named], list[LeftOut]]:
+def _named_tensors(source: Source) -> tuple[list[_Named], list[LeftOut]]:
     full_names = {attribute.checkpoint_key: attribute.full_name for node in source.object_graph
                   for attribute in node.attributes}
     named, left_out = [], []
@@ -73,7 +73,6 @@ def _named_tensors(source: BundleSource) -> tuple[list[_Named], list[LeftOut]]:
         if reason is not None:
             left_out.append(LeftOut(entry.key, reason))
             continue
-        refuse_slices(entry)
         if parsed is None:  # written by a saver of the user's own, under a name of its own
             named.append(_Named(entry, "", entry.key))
         elif parsed.attribute == VARIABLE_VALUE:

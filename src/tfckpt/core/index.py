@@ -6,15 +6,24 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import Literal, NamedTuple
 
-from tfckpt.errors import CheckpointError, TensorNotFoundError, TruncatedError, nearest
+from tfckpt.errors import (
+    CheckpointError,
+    FormatError,
+    TensorNotFoundError,
+    TruncatedError,
+    nearest,
+)
 from tfckpt.format.bundle import BundleEntry, EntryParser
 from tfckpt.format.dtypes import DType
 from tfckpt.format.objectgraph import OBJECT_GRAPH_KEY, VARIABLE_VALUE
 from tfckpt.format.objectkeys import object_key
+from tfckpt.format.slices import Extent, parse_slice, slice_key
 
-__all__ = ["Entry", "Index", "Style"]
+__all__ = ["Box", "Entry", "Index", "Style"]
 
 Style = Literal["name-based", "object-based"]
+Box = tuple[tuple[int, int], ...]
+"""Start and length along each dimension."""
 
 
 class Entry(NamedTuple):
@@ -96,23 +105,33 @@ class Index(Mapping[str, Entry]):
     def __repr__(self) -> str:
         return f"<Index of {len(self)} tensors, {self.style}>"
 
-    def parts(self, entry: Entry) -> list[Entry]:
-        """The stored parts of a tensor: one entry for each slice, under the tensor's key.
+    def parts(self, entry: Entry) -> list[tuple[Box, Entry]]:
+        """The stored parts of a tensor: where each belongs, and its entry under the tensor's key.
+
+        Returns:
+            Start and length along each dimension, as numbers, with the entry of each slice.
 
         Raises:
             TruncatedError: A part has no row, or the parts don't add up to the whole.
+            FormatError: A part isn't in the tensor, or of another dtype or shape than it says.
         """
-        from tfckpt.format.slices import parse_slice, slice_key  # deferred: few have slices
-
         parts = []
         for extents in map(parse_slice, entry.slices):
-            row = self._slices.get(slice_key(entry.key.encode("utf-8", "surrogateescape"), extents))
+            box = _box(entry, extents)
+            keys = _forms(entry.key.encode("utf-8", "surrogateescape"), entry.shape, extents)
+            row = next((self._slices[key] for key in keys if key in self._slices), None)
             if row is None:
                 raise TruncatedError("a slice of the tensor is missing from the index",
                                      expected=f"start and length {list(extents)}",
                                      tensor=entry.key)
-            parts.append(Entry(entry.key, *self._parser.parse(row)))
-        stored = sum(part.n_elements for part in parts)
+            part = Entry(entry.key, *self._parser.parse(row))
+            shape = tuple(length for _, length in box)
+            if (part.dtype, part.shape) != (entry.dtype, shape):
+                raise FormatError("a slice of the tensor has another dtype or shape than it should",
+                                  expected=f"{entry.dtype} {list(shape)}",
+                                  got=f"{part.dtype} {list(part.shape)}", tensor=entry.key)
+            parts.append((box, part))
+        stored = sum(part.n_elements for _, part in parts)
         if stored != entry.n_elements:
             raise TruncatedError("the slices of the tensor don't add up to its shape",
                                  expected=f"{entry.n_elements} elements", got=stored,
@@ -156,6 +175,33 @@ class Index(Mapping[str, Entry]):
         raise TensorNotFoundError("the checkpoint has no such tensor", tensor=name, hint=hint)
 
 
+def _box(entry: Entry, extents: tuple[Extent, ...]) -> Box:
+    """A slice as numbers, made sure to be in the tensor."""
+    if len(extents) != len(entry.shape):
+        raise FormatError("a slice of the tensor has another rank", expected=len(entry.shape),
+                          got=len(extents), tensor=entry.key)
+    box = tuple((start, size if length is None else length)
+                for (start, length), size in zip(extents, entry.shape, strict=True))
+    if any(start < 0 or length < 0 or start + length > size
+           for (start, length), size in zip(box, entry.shape, strict=True)):
+        raise FormatError("a slice of the tensor isn't in it", tensor=entry.key,
+                          expected=f"a range of {list(entry.shape)}",
+                          got=f"start and length {list(extents)}")
+    return box
+
+
+def _forms(name: bytes, shape: tuple[int, ...], extents: tuple[Extent, ...]) -> list[bytes]:
+    """The keys that a slice may be stored under, the one that its entry names first.
+
+    A range that is all of a dimension is the same with its bounds and without.
+    """
+    bounded = tuple((start, size if length is None else length)
+                    for (start, length), size in zip(extents, shape, strict=False))
+    unbounded = tuple((0, None) if extent == (0, size) else extent
+                      for extent, size in zip(bounded, shape, strict=False))
+    return [slice_key(name, form) for form in dict.fromkeys((extents, unbounded, bounded))]
+
+
 def _slice_keys(rows: list[tuple[bytes, bytes]]) -> set[bytes]:
     """Keys of the rows that are no tensors but the slices that some were saved in.
 
@@ -165,12 +211,12 @@ def _slice_keys(rows: list[tuple[bytes, bytes]]) -> set[bytes]:
     keys: set[bytes] = set()
     if not rows or not rows[0][0].startswith(b"\0"):
         return keys
-    from tfckpt.format.slices import parse_slice, slice_key  # deferred: few have slices
-
     parser = EntryParser()
     for key, value in rows:
         try:
-            keys.update(slice_key(key, parse_slice(part)) for part in parser.parse(value).slices)
+            entry = parser.parse(value)
+            for part in entry.slices:
+                keys.update(_forms(key, entry.shape, parse_slice(part)))
         except CheckpointError:  # told when this entry is asked for
             continue
     return keys

@@ -5,21 +5,20 @@ A plan is a value. ``--dry-run`` prints it, tests compare it, and one writer exe
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
-from tfckpt.core.index import Entry, Style
-from tfckpt.core.source import BundleSource
+from tfckpt.core.index import Style
+from tfckpt.core.origin import Given, Origin, Part, Reuse, Sliced, Stored, Streamed
+from tfckpt.core.source import Source
 from tfckpt.errors import UnsupportedError
 from tfckpt.format.crc32c import masked_crc32c
 from tfckpt.format.dtypes import INT64, STRING, DType
 from tfckpt.format.strings import ByteOrder, encode_strings
 
-if TYPE_CHECKING:
-    import numpy as np
-
-__all__ = ["Given", "LeftOut", "Output", "Plan", "Progress", "Reuse", "given_int64",
-           "given_string", "no_progress"]
+__all__ = ["Given", "LeftOut", "Origin", "Output", "Part", "Plan", "Progress", "Reuse", "Sliced",
+           "Streamed", "common_byte_order", "given_int64", "given_string", "no_progress",
+           "old_key"]
 
 Progress = Callable[[int, int], None]
 """Told by long work how many bytes are done, and of how many."""
@@ -29,32 +28,21 @@ def no_progress(done: int, total: int) -> None:
     """The progress of somebody who doesn't want to know."""
 
 
-class Reuse(NamedTuple):
-    """A tensor whose bytes stay where they are; its CRC is carried over with them."""
-
-    source: BundleSource
-    entry: Entry
-
-
-class Given(NamedTuple):
-    """A tensor whose encoded bytes are at hand.
-
-    Attributes:
-        data: They, as ``bytes`` or as a read-only array of uint8.
-        masked_crc32c: Their checksum; None has the writer make it while it writes.
-    """
-
-    data: bytes | np.ndarray[Any, Any]
-    masked_crc32c: int | None
-
-
 class Output(NamedTuple):
     """One tensor to write: what it is called, what it is, and where its bytes come from."""
 
     key: str
     dtype: DType
     shape: tuple[int, ...]
-    origin: Reuse | Given
+    origin: Origin
+
+    def stored(self) -> Iterator[Stored]:
+        """The origin of each stored part; of a tensor that isn't sliced, its own."""
+        if isinstance(self.origin, Sliced):
+            for part in self.origin.parts:
+                yield part.origin
+        else:
+            yield self.origin
 
 
 class LeftOut(NamedTuple):
@@ -98,7 +86,17 @@ def given_string(key: str, value: bytes, byte_order: ByteOrder) -> Output:
     return Output(key, STRING, (), Given(*encode_strings([value], byte_order)))
 
 
-def common_byte_order(sources: list[BundleSource]) -> ByteOrder:
+def old_key(output: Output) -> str | None:
+    """The key in its source of a tensor that a plan takes over, or None if it is new."""
+    for origin in output.stored():
+        if isinstance(origin, Reuse):
+            return origin.entry.key
+        if isinstance(origin, Streamed):
+            return origin.key
+    return None
+
+
+def common_byte_order(sources: list[Source]) -> ByteOrder:
     """The byte order of data that is linked from these sources.
 
     Raises:

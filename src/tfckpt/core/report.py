@@ -119,6 +119,8 @@ class ConvertReport(NamedTuple):
         plan: Every output, with the key that it came from.
         files: Files that were written; empty after a dry run.
         notes: What was corrected in the path of the source.
+        n_values: Elements of all tensors that the source has, and that the result has; None
+            if they weren't compared.
     """
 
     source: str
@@ -126,3 +128,4 @@ class ConvertReport(NamedTuple):
     plan: Plan
     files: tuple[WrittenFile, ...] = ()
     notes: tuple[str, ...] = ()
+    n_values: tuple[int, int] | None = None

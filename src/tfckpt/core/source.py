@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
-from functools import cached_property
+from collections.abc import Generator, Iterator, Mapping
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from tfckpt.core.index import Entry, Index, Style
+from tfckpt.core.origin import Origin, Part, Reuse, Sliced, Streamed
+from tfckpt.core.sliced import CHUNK, Box, assemble, check_cover, parse_request, stream, whole
 from tfckpt.errors import (
     CheckpointError,
     ChecksumError,
@@ -20,10 +23,11 @@ from tfckpt.errors import (
 )
 from tfckpt.format.bundle import HEADER_KEY, BundleHeader, parse_header
 from tfckpt.format.crc32c import crc32c, mask
-from tfckpt.format.dtypes import STRING
+from tfckpt.format.dtypes import STRING, DType
 from tfckpt.format.naming import data_name, index_name
 from tfckpt.format.objectgraph import OBJECT_GRAPH_KEY, Node, parse_object_graph
-from tfckpt.format.strings import parse_strings
+from tfckpt.format.slices import parse_slice
+from tfckpt.format.strings import encode_strings, parse_strings
 from tfckpt.format.table import find_row, has_magic, parse_table
 from tfckpt.storage.local import DataFile, list_folder, read_file
 
@@ -54,13 +58,120 @@ class Source(Mapping[str, "np.ndarray[Any, Any]"], ABC):
     def index(self) -> Index:
         """Every tensor's entry."""
 
-    @abstractmethod
     def read_bytes(self, key: str) -> bytes:
-        """A tensor's bytes as they are stored, checked against their CRC."""
+        """A tensor's bytes as a bundle stores them in one piece, checked against their CRC."""
+        chunks = self.stream(self.index.resolve(key))
+        return b"".join(chunk if isinstance(chunk, bytes) else chunk.tobytes() for chunk in chunks)
 
     @abstractmethod
+    def origin(self, entry: Entry) -> Origin:
+        """How a plan takes over this tensor as it is: linked, or streamed."""
+
+    @abstractmethod
+    def parts(self, entry: Entry) -> list[tuple[Box, Entry]]:
+        """The box and the entry of each stored part; of a tensor in one piece, its own."""
+
+    @abstractmethod
+    def _read_part(self, part: Entry) -> np.ndarray[Any, Any]:
+        """The elements of one stored part, in this machine's byte order; maybe unaligned."""
+
     def read_array(self, entry: Entry) -> np.ndarray[Any, Any]:
-        """A tensor as an array."""
+        """A tensor as a read-only array, also if it was saved in slices.
+
+        Strings come as an array of ``bytes`` objects, quantized kinds as plain integers.
+
+        Raises:
+            ChecksumError: The bytes are not those that were written.
+            TruncatedError: The data file, or a slice, is missing or too short.
+            FormatError: Slices overlap.
+            UnsupportedError: There are no arrays of its dtype.
+        """
+        return self._read_box(entry, whole(entry.shape))
+
+    def read_slice(self, key: str, request: object) -> np.ndarray[Any, Any]:
+        """A part of a tensor: what ``source[key][request]`` is, reading only what it needs.
+
+        Of a partitioned variable only the stored slices that the request touches are read.
+        A tensor in one piece has one checksum for all its bytes, so all are read, unless the
+        source was opened with ``check_crc="never"``.
+
+        Args:
+            key: The tensor's.
+            request: Ints and slices without a step, as between the brackets of an array.
+
+        Raises:
+            CheckpointError: As for `read_array`.
+            IndexError: An int is out of range.
+
+        Example:
+            >>> import tfckpt
+            >>> with tfckpt.open("examples/tf1") as source:
+            ...     source.read_slice("dense/kernel", (slice(0, 2), 1)).shape
+            (2,)
+        """
+        entry = self.index.resolve(key)
+        box, dropped = parse_request(request, entry.shape, entry.key)
+        array = self._read_box(entry, box)
+        return array.reshape([n for axis, n in enumerate(array.shape) if axis not in dropped])
+
+    def _read_box(self, entry: Entry, request: Box) -> np.ndarray[Any, Any]:
+        with located(tensor=entry.key):
+            dtype = entry.dtype.numpy()
+            if len(entry.shape) > 32:
+                raise UnsupportedError("the tensor has more dimensions than numpy is sure to allow",
+                                       expected="32 at most", got=len(entry.shape))
+        parts = self.parts(entry)
+        if len(parts) == 1 and parts[0][0] == request:
+            array = self._read_part(parts[0][1])
+        else:
+            check_cover([box for box, _ in parts], request, entry.key)
+            array = assemble([(box, partial(self._read_part, part)) for box, part in parts],
+                             request, dtype)
+        if not array.flags.aligned:
+            array = array.copy()
+        array.flags.writeable = False
+        return array
+
+    def stream(self, entry: Entry, request: Box | None = None
+               ) -> Generator[bytes | np.ndarray[Any, Any], None, int | None]:
+        """The bytes of a tensor as a bundle of this byte order stores them in one piece.
+
+        Slices are put together a few MiB at a time.
+
+        Args:
+            entry: The tensor's.
+            request: A range of it; None is all.
+
+        Yields:
+            ``bytes`` or read-only arrays of uint8.
+
+        Returns:
+            The masked CRC32C for the tensor's entry, or None if it is that of the bytes.
+        """
+        request = whole(entry.shape) if request is None else request
+        if entry.dtype is STRING:
+            elements = self._read_box(entry, request).reshape(-1).tolist()
+            data, masked_crc32c = encode_strings(elements, self.byte_order)
+            yield data
+            return masked_crc32c
+        parts = self.parts(entry)
+        check_cover([box for box, _ in parts], request, entry.key)
+        blocks = stream([(box, partial(self._read_again, part)) for box, part in parts],
+                        request, entry.dtype.numpy())
+        for block in blocks:
+            yield block if self.byte_order == sys.byteorder else swap_words(block, entry.dtype)
+        return None
+
+    def streamed(self, entry: Entry, request: Box | None = None, shard: int = 0) -> Streamed:
+        """How a plan takes over a tensor, or a range of it, into a new data file."""
+        size = entry.dtype.size
+        n_bytes = (sum(part.n_bytes for _, part in self.parts(entry)) if size is None else
+                   size * math.prod(length for _, length in request or whole(entry.shape)))
+        return Streamed(n_bytes, partial(self.stream, entry, request), shard, entry.key)
+
+    def _read_again(self, part: Entry) -> np.ndarray[Any, Any]:
+        """As `_read_part`, by somebody who may read a part several times."""
+        return self._read_part(part)
 
     def __getitem__(self, key: str) -> np.ndarray[Any, Any]:
         return self.read_array(self.index.resolve(key))
@@ -143,7 +254,8 @@ class BundleSource(Source):
         self._check_crc = check_crc
         self._mmap = mmap
         self._files: dict[int, DataFile] = {}
-        self._unchecked: dict[str, Entry] = {}
+        self._unchecked: dict[tuple[int, int], Entry] = {}
+        self._streamed: set[tuple[int, int]] = set()  # parts whose CRC streaming has checked
         self._header, self._index = self._read_index()
 
     def _read_index(self) -> tuple[BundleHeader, Index]:
@@ -202,6 +314,22 @@ class BundleSource(Source):
 
     def read_bytes(self, key: str) -> bytes:
         entry = self.index.resolve(key)
+        return super().read_bytes(entry.key) if entry.slices else self._read_checked(entry)
+
+    def stream(self, entry: Entry, request: Box | None = None
+               ) -> Generator[bytes | np.ndarray[Any, Any], None, int | None]:
+        if entry.slices or request not in (None, whole(entry.shape)):
+            return (yield from super().stream(entry, request))
+        file = self._checked_file(entry)
+        at, end = entry.offset, entry.offset + entry.n_bytes
+        while at < end:
+            chunk = file.read(at, min(CHUNK, end - at))
+            yield chunk
+            at += len(chunk)
+        # As it was stored: bytes that are damaged don't become right by being moved.
+        return entry.masked_crc32c
+
+    def _read_checked(self, entry: Entry) -> bytes:
         data = self.read_stored(entry)
         check_entry(entry, data, self.byte_order, self.shard_file(entry.shard_id))
         return data
@@ -210,7 +338,7 @@ class BundleSource(Source):
         """A tensor's bytes as they are stored, not checked.
 
         Raises:
-            UnsupportedError: It was saved in slices.
+            UnsupportedError: It was saved in slices; each has an entry of its own.
             FormatError: Its size isn't that of its shape.
             TruncatedError: The data file is missing or too short.
         """
@@ -231,50 +359,51 @@ class BundleSource(Source):
                     hint="It was probably cut off while it was copied; fetch it again.")
         return file
 
-    def read_array(self, entry: Entry) -> np.ndarray[Any, Any]:
-        """A tensor as a read-only array.
+    def origin(self, entry: Entry) -> Origin:
+        if not entry.slices:
+            return Reuse(self, entry)
+        extents = map(parse_slice, entry.slices)  # as they are stored, bounds or none
+        return Sliced(tuple(Part(extent, Reuse(self, part)) for extent, (_, part)
+                            in zip(extents, self.parts(entry), strict=True)))
 
-        Strings come as an array of ``bytes`` objects, quantized kinds as plain integers.
+    def parts(self, entry: Entry) -> list[tuple[Box, Entry]]:
+        if not entry.slices:
+            return [(whole(entry.shape), entry)]
+        with located(file=index_name(self.prefix)):
+            return self.index.parts(entry)
 
-        Raises:
-            ChecksumError: The bytes are not those that were written.
-            TruncatedError: The data file is missing or too short.
-            UnsupportedError: There are no arrays of its dtype, or it was saved in slices.
-        """
-        with located(tensor=entry.key):
-            dtype = entry.dtype.numpy()
-            if len(entry.shape) > 32:
-                raise UnsupportedError("the tensor has more dimensions than numpy is sure to allow",
-                                       expected="32 at most", got=len(entry.shape))
-        if entry.dtype is STRING:
-            return self._read_strings(entry)
+    def _read_again(self, part: Entry) -> np.ndarray[Any, Any]:
+        place = part.shard_id, part.offset
+        array = self._read_part(part, check=place not in self._streamed)
+        self._streamed.add(place)
+        return array
+
+    def _read_part(self, part: Entry, *, check: bool = True) -> np.ndarray[Any, Any]:
+        if part.dtype is STRING:
+            return self._read_strings(part)
         import numpy as np  # deferred: listing a checkpoint needs no numpy
 
-        file = self._checked_file(entry)
-        buffer = file.map() if self._mmap and entry.n_bytes else None
+        file = self._checked_file(part)
+        buffer = file.map() if self._mmap and part.n_bytes else None
         if buffer is None:
-            stored = np.frombuffer(file.read(entry.offset, entry.n_bytes), np.uint8)
+            stored = np.frombuffer(file.read(part.offset, part.n_bytes), np.uint8)
         else:
-            stored = np.frombuffer(buffer, np.uint8, entry.n_bytes, entry.offset)
-        self._check_array(entry, stored)
-        if self.byte_order != sys.byteorder and entry.dtype.word > 1:
-            words = stored.reshape(-1, entry.dtype.word)
-            stored = np.ascontiguousarray(words[:, ::-1]).reshape(-1)
+            stored = np.frombuffer(buffer, np.uint8, part.n_bytes, part.offset)
+        if check:
+            self._check_array(part, stored)
+        if self.byte_order != sys.byteorder:
+            stored = swap_words(stored, part.dtype)
         try:
-            array = stored.view(dtype).reshape(entry.shape)
+            return stored.view(part.dtype.numpy()).reshape(part.shape)
         except ValueError as error:  # an empty tensor with an absurd other dimension
-            raise UnsupportedError(f"numpy can't hold this shape ({error})", tensor=entry.key,
-                                   got=list(entry.shape)) from None
-        if not array.flags.aligned:
-            array = array.copy()
-        array.flags.writeable = False
-        return array
+            raise UnsupportedError(f"numpy can't hold this shape ({error})", tensor=part.key,
+                                   got=list(part.shape)) from None
 
     def _check_array(self, entry: Entry, stored: np.ndarray[Any, Any]) -> None:
         if self._check_crc == "read":
             check_crc32c(entry, mask(crc32c(stored)), self.shard_file(entry.shard_id))
         elif self._check_crc == "close":
-            self._unchecked[entry.key] = entry
+            self._unchecked[entry.shard_id, entry.offset] = entry
 
     def _read_strings(self, entry: Entry) -> np.ndarray[Any, Any]:
         import numpy as np  # deferred, as above
@@ -300,7 +429,7 @@ class BundleSource(Source):
         unchecked, self._unchecked = self._unchecked, {}
         try:
             for entry in unchecked.values():
-                self.read_bytes(entry.key)
+                self._read_checked(entry)
         finally:
             for file in self._files.values():
                 file.close()
@@ -308,6 +437,23 @@ class BundleSource(Source):
 
     def __enter__(self) -> BundleSource:
         return self
+
+
+def swap_words(stored: np.ndarray[Any, Any], dtype: DType) -> np.ndarray[Any, Any]:
+    """Stored bytes in the other byte order; a complex number is two words.
+
+    Args:
+        stored: A contiguous array of uint8.
+        dtype: That of the tensor.
+
+    Returns:
+        A read-only array of uint8.
+    """
+    if dtype.word == 1:
+        return stored
+    swapped = stored.reshape(-1, dtype.word)[:, ::-1].copy().reshape(-1)
+    swapped.flags.writeable = False
+    return swapped
 
 
 def _refuse_other_kinds(file: str, data: bytes) -> None:
@@ -324,8 +470,9 @@ def refuse_slices(entry: Entry) -> None:
     """Raise for a tensor that was saved in slices."""
     if entry.slices:
         raise UnsupportedError(
-            f"the tensor was saved in {len(entry.slices)} slices (a partitioned variable),"
-            " which is not yet supported", tensor=entry.key)
+            f"the tensor was saved in {len(entry.slices)} slices (a partitioned variable); only"
+            " together they are its bytes", tensor=entry.key,
+            hint="Read it as an array, or have it joined: tfckpt reshard --join.")
 
 
 def check_size(entry: Entry, index_file: str) -> None:

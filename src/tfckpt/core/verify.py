@@ -33,7 +33,7 @@ def verify(source: BundleSource, *, quick: bool = False, progress: Progress = no
     for key in source.index:
         try:
             entry = source.index[key]
-            for part in source.index.parts(entry) if entry.slices else (entry,):
+            for _, part in source.parts(entry):
                 check_size(part, index_name(source.prefix))
                 shards.setdefault(part.shard_id, []).append(part)
         except CheckpointError as error:

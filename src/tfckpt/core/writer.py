@@ -1,7 +1,8 @@
 """Executing a plan: the one place where checkpoints are written.
 
 Data files from which tensors are reused get a second name instead of being read, new
-tensors go into one new data file, and the index is written last:
+tensors go into new data files (one, unless the plan says otherwise), and the index is
+written last:
 
     source            result
     a.data-0-of-1 ──▶ b.data-0-of-2    linked: no byte is read
@@ -13,11 +14,14 @@ from __future__ import annotations
 
 import contextlib
 import os
-from typing import Literal, NamedTuple
+from collections.abc import Callable, Iterator
+from itertools import accumulate, repeat
+from typing import Any, Literal, NamedTuple
 
 from tfckpt.core.index import Entry
-from tfckpt.core.plan import Given, Plan, Progress, Reuse, no_progress
-from tfckpt.core.source import BundleSource, check_size, missing_shard
+from tfckpt.core.origin import Given, Linkable, Reuse, Sliced, Stored, Streamed
+from tfckpt.core.plan import Plan, Progress, no_progress, old_key
+from tfckpt.core.source import check_size, missing_shard
 from tfckpt.errors import (
     AmbiguousNamesError,
     DestinationExistsError,
@@ -25,8 +29,10 @@ from tfckpt.errors import (
     TruncatedError,
 )
 from tfckpt.format.bundle import HEADER_KEY, BundleHeader, encode_header, entry_encoder
-from tfckpt.format.crc32c import masked_crc32c
+from tfckpt.format.crc32c import crc32c, mask, masked_crc32c
+from tfckpt.format.dtypes import DType
 from tfckpt.format.naming import DataName, data_name, index_name, parse_data_name
+from tfckpt.format.slices import encode_slice, slice_key
 from tfckpt.format.table import encode_table
 from tfckpt.storage.link import copy_file, link_file
 from tfckpt.storage.local import file_size, list_folder, read_file
@@ -81,26 +87,27 @@ def write_plan(plan: Plan, prefix: str, *, data: DataMode = "link", overwrite: b
     check_keys(plan)
     shards = _reused_shards(plan)
     check_destination(prefix, [shard.source.prefix for shard in shards], overwrite=overwrite)
-    given = [output.origin for output in plan.outputs if isinstance(output.origin, Given)]
-    num_shards = _free_shard_count(prefix, len(shards) + bool(given))
+    fresh = _new_shards(plan)
+    num_shards = _free_shard_count(prefix, len(shards) + len(fresh))
     files = [data_name(prefix, n, num_shards) for n in range(num_shards)]
-    n_new = sum(len(item.data) for item in given)
+    n_new = sum(_expected_bytes(item) for items in fresh.values() for item in items)
     counter = _Counter(sum(shard.size for shard in shards) + n_new, progress)
     place = link_file if data == "link" else copy_file
     written = []
-    checksums: list[int] = []
+    places: dict[int, Iterator[_Place]] = {}
     with Staging(index_name(prefix)) as staging:
         for n, shard in enumerate(shards):
             how = place(shard.file, staging.path(f"data-{n}"), counter.advance)
             written.append(WrittenFile(files[n], shard.size, how, shard.file))
-        for n in range(len(shards), num_shards):
-            # One shard of new tensors; a further, empty one only gives all of them other
-            # names than those of the checkpoint that is being replaced.
-            size, more = _write_given(staging, f"data-{n}", given, counter)
-            written.append(WrittenFile(files[n], size, "new"))
-            checksums += more
-            given = []
-        index = _encode_index(plan, shards, num_shards, checksums)
+        for n, (number, items) in enumerate(fresh.items(), len(shards)):
+            sizes, checksums = _write_shard(staging, f"data-{n}", items, counter)
+            written.append(WrittenFile(files[n], sum(sizes), "new"))
+            places[number] = zip(repeat(n), accumulate(sizes, initial=0), sizes, checksums)
+        for n, file in enumerate(files[len(written):], len(written)):
+            # An empty shard gives all of them other names than those of the checkpoint that
+            # is being replaced.
+            written.append(WrittenFile(file, staging.write(f"data-{n}", []), "new"))
+        index = _encode_index(plan, shards, num_shards, places)
         staging.write("index", [index])
         written.append(WrittenFile(index_name(prefix), len(index), "new"))
         staging.publish([*((f"data-{n}", file) for n, file in enumerate(files)),
@@ -111,22 +118,74 @@ def write_plan(plan: Plan, prefix: str, *, data: DataMode = "link", overwrite: b
     return tuple(written)
 
 
-def _write_given(staging: Staging, name: str, given: list[Given], counter: _Counter
-                 ) -> tuple[int, list[int]]:
-    """Write new tensors one after another; the file's size, and the tensors' checksums.
+_New = Given | Streamed
+_Place = tuple[int, int, int, int]  # shard, offset, size, masked checksum: as an entry has them
 
-    Checksums that aren't known yet are made while the system writes.
+
+def _new_shards(plan: Plan) -> dict[int, list[_New]]:
+    """The new tensors of each data file, in the plan's order."""
+    shards: dict[int, list[_New]] = {}
+    for output in plan.outputs:
+        origin = output[3]
+        if isinstance(origin, Sliced):
+            for part in origin.parts:
+                if not isinstance(part.origin, Reuse):
+                    shards.setdefault(part.origin.shard, []).append(part.origin)
+        elif not isinstance(origin, Reuse):
+            shards.setdefault(origin.shard, []).append(origin)
+    return dict(sorted(shards.items()))
+
+
+def _expected_bytes(item: _New) -> int:
+    return len(item.data) if isinstance(item, Given) else item.n_bytes
+
+
+def _write_shard(staging: Staging, name: str, items: list[_New], counter: _Counter
+                 ) -> tuple[list[int], list[int]]:
+    """Write new tensors one after another; the size and the masked checksum of each."""
+    given = [item for item in items if isinstance(item, Given)]
+    if len(given) == len(items):
+        return [len(item[0]) for item in given], _write_given(staging, name, given, counter)
+    sizes: list[int] = []
+    checksums: list[int] = []
+    staging.write(name, _run(items, sizes, checksums), counter.advance)
+    return sizes, checksums
+
+
+def _run(items: list[_New], sizes: list[int], checksums: list[int]) -> Iterator[Any]:
+    """The bytes of all tensors; their sizes and checksums are known when the last is through."""
+    for item in items:
+        size, crc, masked = 0, 0, None
+        chunks = iter([item.data]) if isinstance(item, Given) else item.chunks()
+        while True:
+            try:
+                chunk = next(chunks)
+            except StopIteration as end:
+                masked = item.masked_crc32c if isinstance(item, Given) else end.value
+                break
+            size += len(chunk)
+            crc = crc32c(chunk, crc)
+            yield chunk
+        sizes.append(size)
+        checksums.append(mask(crc) if masked is None else masked)
+
+
+def _write_given(staging: Staging, name: str, given: list[Given], counter: _Counter) -> list[int]:
+    """Write tensors that are at hand; their checksums.
+
+    Those that aren't known yet are made while the system writes.
     """
-    chunks = [item.data for item in given]
-    if all(item.masked_crc32c is not None for item in given):
-        size = staging.write(name, chunks, counter.advance)
-        return size, [item.masked_crc32c or 0 for item in given]
+    chunks = [item[0] for item in given]
+    if all(item[1] is not None for item in given):
+        staging.write(name, chunks, counter.advance)
+        return [item[1] or 0 for item in given]
     from concurrent.futures import ThreadPoolExecutor  # deferred: conversions write little
 
     with ThreadPoolExecutor(1) as pool:
         writing = pool.submit(staging.write, name, chunks, counter.advance)
-        checksums = [masked_crc32c(data) if crc is None else crc for data, crc in given]
-        return writing.result(), checksums
+        checksums = [masked_crc32c(item[0]) if item[1] is None else item[1] for item in given]
+        writing.result()
+        return checksums
 
 
 class _Counter:
@@ -167,9 +226,7 @@ def check_keys(plan: Plan) -> None:
         return
     groups: dict[str, list[str]] = {}
     for output in plan.outputs:
-        origin = output.origin
-        groups.setdefault(output.key, []).append(
-            origin.entry.key if isinstance(origin, Reuse) else "(new)")
+        groups.setdefault(output.key, []).append(old_key(output) or "(new)")
     contested = {key: keys for key, keys in groups.items() if len(keys) > 1 or not key}
     raise AmbiguousNamesError("several tensors would get one name", groups=contested)
 
@@ -235,7 +292,7 @@ def _remove_others(prefix: str, num_shards: int) -> None:
 class _Shard:
     """A data file that tensors are reused from."""
 
-    def __init__(self, source: BundleSource, shard_id: int) -> None:
+    def __init__(self, source: Linkable, shard_id: int) -> None:
         self.source = source
         self.shard_id = shard_id
         self.file = source.shard_file(shard_id)
@@ -246,14 +303,24 @@ class _Shard:
 def _reused_shards(plan: Plan) -> list[_Shard]:
     """The data files to link, in the order of their sources and numbers, each checked."""
     shards: dict[tuple[int, int], _Shard] = {}
+
+    def add(reuse: Reuse) -> None:
+        source, entry = reuse
+        shard = shards.get((id(source), entry.shard_id))
+        if shard is None:
+            shard = shards[id(source), entry.shard_id] = _Shard(source, entry.shard_id)
+        shard.entries.append(entry)
+
     for output in plan.outputs:
-        if isinstance(output.origin, Reuse):
-            source, entry = output.origin
-            shard = shards.get((id(source), entry.shard_id))
-            if shard is None:
-                shard = shards[id(source), entry.shard_id] = _Shard(source, entry.shard_id)
-            shard.entries.append(entry)
-    order = {source_id: n for n, (source_id, _) in enumerate(shards)}
+        if isinstance(output[3], Reuse):
+            add(output[3])
+        elif isinstance(output[3], Sliced):
+            for part in output[3].parts:
+                if isinstance(part.origin, Reuse):
+                    add(part.origin)
+    order: dict[int, int] = {}
+    for source_id, _ in shards:
+        order.setdefault(source_id, len(order))
     ranked = sorted(shards.values(), key=lambda shard: (order[id(shard.source)], shard.shard_id))
     for shard in ranked:
         shard.size = _check_shard(shard)
@@ -277,24 +344,49 @@ def _check_shard(shard: _Shard) -> int:
     return size
 
 
-def _encode_index(plan: Plan, shards: list[_Shard], num_shards: int, checksums: list[int]
-                  ) -> bytes:
+def _encode_index(plan: Plan, shards: list[_Shard], num_shards: int,
+                  places: dict[int, Iterator[_Place]]) -> bytes:
+    """The index file's bytes.
+
+    Args:
+        plan: The plan.
+        shards: The data files that are reused.
+        num_shards: How many data files the result has.
+        places: For each number of a new data file, where its tensors are, in the plan's order.
+    """
     ids = {(id(shard.source), shard.shard_id): n for n, shard in enumerate(shards)}
     encode = entry_encoder()
     header = BundleHeader(num_shards=num_shards, byte_order=plan.byte_order)
     rows = [(HEADER_KEY, encode_header(header))]
-    new_shard, at = len(shards), 0
-    remaining = iter(checksums)
+
+    def encode_stored(dtype: DType, shape: tuple[int, ...], origin: Stored) -> bytes:
+        if not isinstance(origin, Reuse):
+            return encode(dtype, shape, *next(places[origin.shard]))
+        source, old = origin
+        shard_id = ids[id(source), old.shard_id]
+        return encode(dtype, shape, shard_id, old.offset, old.n_bytes, old.masked_crc32c)
+
     for key, dtype, shape, origin in plan.outputs:
-        if isinstance(origin, Given):
-            size = len(origin[0])
-            value = encode(dtype, shape, new_shard, at, size, next(remaining))
-            at += size
+        name = key.encode("utf-8", "surrogateescape")
+        if isinstance(origin, Sliced):
+            rows += _slice_rows(name, dtype, shape, origin, encode_stored)
+            slices = tuple(encode_slice(part.extents) for part in origin.parts)
+            value = encode(dtype, shape, 0, 0, 0, 0, slices)
+        elif isinstance(origin, Reuse) and \
+                ids[id(origin.source), origin.entry.shard_id] == origin.entry.shard_id:
+            value = origin.source.index.encoded(origin.entry.key)
         else:
-            source, old = origin
-            shard_id = ids[id(source), old.shard_id]
-            value = (source.index.encoded(old.key) if shard_id == old.shard_id else
-                     encode(*old.as_bundle_entry()._replace(shard_id=shard_id)))
-        rows.append((key.encode("utf-8", "surrogateescape"), value))
+            value = encode_stored(dtype, shape, origin)
+        rows.append((name, value))
     rows.sort()
     return encode_table(rows)
+
+
+def _slice_rows(name: bytes, dtype: DType, shape: tuple[int, ...], origin: Sliced,
+                encode: Callable[[DType, tuple[int, ...], Stored], bytes]
+                ) -> Iterator[tuple[bytes, bytes]]:
+    """The rows of a partitioned variable's parts."""
+    for extents, stored in origin.parts:
+        lengths = tuple(size if length is None else length
+                        for (_, length), size in zip(extents, shape, strict=True))
+        yield slice_key(name, extents), encode(dtype, lengths, stored)

@@ -12,8 +12,9 @@ from __future__ import annotations
 
 from tfckpt.format import proto
 from tfckpt.format.orderedcode import encode_signed, encode_string, encode_unsigned
+from tfckpt.format.varint import encode_varint
 
-__all__ = ["Extent", "parse_slice", "slice_key"]
+__all__ = ["Extent", "encode_slice", "parse_slice", "slice_key"]
 
 Extent = tuple[int, int | None]
 """Start and length along one dimension; a length of None spans it all."""
@@ -37,6 +38,23 @@ def parse_slice(data: bytes) -> tuple[Extent, ...]:
                     length = proto.signed(part.as_int())
             extents.append((start, length))
     return tuple(extents)
+
+
+def encode_slice(extents: tuple[Extent, ...]) -> bytes:
+    """Encode a ``TensorSliceProto``. A length that is given is stored also if it is 0.
+
+    Example:
+        >>> encode_slice(((4, 3), (0, None))).hex()
+        '0a04080410030a00'
+    """
+    message = b""
+    for start, length in extents:
+        extent = proto.encode_int(1, start)
+        if length is not None:
+            # In a oneof, so its absence means something: all of the dimension.
+            extent += b"\x10" + encode_varint(length)
+        message += proto.encode_bytes(1, extent)
+    return message
 
 
 def slice_key(name: bytes, extents: tuple[Extent, ...]) -> bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tfckpt.core.plan import Reuse
+from tfckpt.core.plan import old_key
 
 if TYPE_CHECKING:  # each command imports what it reports on, and not what the others do
     from tfckpt.core.catalog import Catalog, Relocation, Removal
@@ -66,12 +66,13 @@ def convert_json(report: ConvertReport) -> Json:
         "source": report.source, "target": report.target, "style": report.plan.style,
         "outputs": [{
             "key": output.key, "dtype": output.dtype.name, "shape": list(output.shape),
-            "from": output.origin.entry.key if isinstance(output.origin, Reuse) else None,
+            "from": old_key(output),
         } for output in report.plan.outputs],
         "left_out": [{"key": item.key, "reason": item.reason} for item in report.plan.left_out],
         "files": [{"file": file.file, "bytes": file.n_bytes, "how": file.how,
                    "origin": file.origin} for file in report.files],
-        "notes": list(report.notes),
+        "notes": [*report.notes, *report.plan.notes],
+        **({"values": list(report.n_values)} if report.n_values else {}),
     }
 
 

@@ -6,7 +6,8 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from tfckpt.core.plan import Reuse
+from tfckpt.core.origin import Reuse
+from tfckpt.core.plan import old_key
 from tfckpt.errors import AmbiguousNamesError, CheckpointError
 
 if TYPE_CHECKING:  # each command imports what it reports on, and not what the others do
@@ -149,9 +150,9 @@ def render_plan(report: ConvertReport) -> Iterator[str]:
     """Every output of a plan, and what is left out."""
     rows = []
     for output in report.plan.outputs:
-        origin = output.origin
-        old = printable(short_key(origin.entry.key)) if isinstance(origin, Reuse) else "(new)"
-        rows.append([old, "->", printable(output.key)])
+        old = old_key(output)
+        rows.append(["(new)" if old is None else printable(short_key(old)), "->",
+                     printable(output.key)])
     rows += [[printable(item.key), "--", f"left out: {item.reason}"]
              for item in report.plan.left_out]
     return ("  " + line for line in columns(rows))
@@ -159,10 +160,13 @@ def render_plan(report: ConvertReport) -> Iterator[str]:
 
 def render_convert(report: ConvertReport) -> Iterator[str]:
     """What a conversion did, in a few lines."""
-    n_reused = sum(isinstance(output.origin, Reuse) for output in report.plan.outputs)
-    n_new = len(report.plan.outputs) - n_reused
+    outputs = report.plan.outputs
+    n_reused = sum(all(isinstance(item, Reuse) for item in output.stored()) for output in outputs)
+    n_new = sum(old_key(output) is None for output in outputs)
+    n_moved = len(outputs) - n_reused - n_new
+    moved = f" {n_moved} rewritten;" if n_moved else ""
     yield f"{report.source} -> {report.target} ({report.plan.style})"
-    yield (f"  {_count(n_reused, 'tensor')} renamed, their bytes untouched; {n_new} new;"
+    yield (f"  {_count(n_reused, 'tensor')} renamed, their bytes untouched;{moved} {n_new} new;"
            f" {len(report.plan.left_out)} left out")
     yield from (f"  left out: {printable(item.key)} ({item.reason})"
                 for item in report.plan.left_out[:10])
@@ -171,6 +175,8 @@ def render_convert(report: ConvertReport) -> Iterator[str]:
     yield from ("  " + line for line in columns(
         ([file.file, human_bytes(file.n_bytes), _how(file.how)] for file in report.files),
         right=[1]))
+    if report.n_values:
+        yield f"  {report.n_values[0]:,} values in, {report.n_values[1]:,} values out"
     if not report.files:
         yield "Nothing written (--dry-run)."
 

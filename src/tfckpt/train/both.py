@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from tfckpt.core.collection import no_collection
 from tfckpt.core.discovery import as_path
-from tfckpt.core.plan import Output, Plan, Reuse
+from tfckpt.core.plan import Output, Plan
 from tfckpt.core.source import BundleSource
 from tfckpt.errors import PathConflictError, VariableError, VariableTypeError
 from tfckpt.train.checkpoint import Checkpoint
@@ -99,5 +99,5 @@ def _shared_plan(saver: Saver, checkpoint: Checkpoint, source: BundleSource) -> 
         if entry is None:
             rest[name] = value
         else:
-            shared.append(Output(name, entry.dtype, entry.shape, Reuse(source, entry)))
+            shared.append(Output(name, entry.dtype, entry.shape, source.origin(entry)))
     return Plan((*shared, *plan_names(rest).outputs), "name-based")
