@@ -39,6 +39,7 @@ from tfckpt.errors import (
 )
 
 if TYPE_CHECKING:
+    from tfckpt.convert.reshard import Split, reshard
     from tfckpt.train.assignment import init_from_checkpoint
     from tfckpt.train.both import SavedBoth, save_both
     from tfckpt.train.checkpoint import Checkpoint
@@ -131,6 +132,7 @@ __all__ = [
     "SavedBoth",
     "Saver",
     "Source",
+    "Split",
     "StorageError",
     "TensorNotFoundError",
     "Trackable",
@@ -173,6 +175,7 @@ __all__ = [
     "open",
     "remove_checkpoint",
     "reset_default_graph",
+    "reshard",
     "save_both",
     "trainable_variables",
     "update_checkpoint_state",
@@ -185,6 +188,10 @@ __all__ = [
 # Where the rest is. It is imported when it is first used, so that a program (or a command)
 # that only reads or converts starts without it.
 _LATER = {
+    "tfckpt.convert.reshard": (
+        "Split",
+        "reshard",
+    ),
     "tfckpt.train.assignment": ("init_from_checkpoint",),
     "tfckpt.train.both": (
         "SavedBoth",

@@ -190,11 +190,6 @@ def test_what_is_converted_already_is_refused(tmp_path, source, to):
     assert os.listdir(tmp_path) == []
 
 
-def test_sliced_variables_are_not_yet_supported(tmp_path):
-    with pytest.raises(UnsupportedError, match="saved in 3 slices.*not yet supported"):
-        tfckpt.convert(GOLDENS / "tf1.15" / "sliced", tmp_path / "m", to="tf2")
-
-
 def test_a_name_that_is_not_unicode_can_not_become_a_path(tmp_path):
     write_plan(Plan((given_int64("a\udcff", 1, "little"),), "name-based"), str(tmp_path / "m"))
     with pytest.raises(UnsupportedError, match="can't hold a name that isn't valid Unicode"):

@@ -223,10 +223,8 @@ def test_a_name_that_is_taken_is_not_given_to_joined_parts(tmp_path):
     prefix = save(tmp_path / "m", **{"w/part_0": np.arange(2), "w": np.arange(3)})
     with pytest.raises(AmbiguousNamesError) as caught:
         reshard(prefix, tmp_path / "out", join_parts=True)
-    assert str(caught.value) == (
-        "a tensor has the name that the joined parts would get\n"
-        "  w  <-  w/part_0\n"
-        "  w  <-  w") or "w" in str(caught.value)
+    assert str(caught.value) == "a tensor has the name that the joined parts would get"
+    assert caught.value.groups == {"w": ["w/part_0", "w"]}
 
 
 def test_damaged_bytes_do_not_become_right_by_being_moved(tmp_path):
@@ -248,7 +246,8 @@ def test_big_endian_numbers_are_moved_as_they_are(tmp_path):
     array = (np.arange(6) + 1j).astype(np.complex64).reshape(3, 2)
     outputs = (array_output("w", array.byteswap(), dtype_named("complex64")),)
     write_plan(Plan(outputs, "name-based", "big"), str(tmp_path / "m"))
-    for name, options in {"cut": {"max_shard_size": 16}, "split": {"split": {"w": Split(3)}}}.items():
+    ways = {"cut": {"max_shard_size": 16}, "split": {"split": {"w": Split(3)}}}
+    for name, options in ways.items():
         reshard(tmp_path / "m", tmp_path / name, **options)
         with tfckpt.open(tmp_path / name) as source:
             assert source.byte_order == "big"

@@ -6,8 +6,8 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from tfckpt.core.origin import Reuse
-from tfckpt.core.plan import old_key
+from tfckpt.core.origin import Reuse, Sliced
+from tfckpt.core.plan import Output, old_key
 from tfckpt.errors import AmbiguousNamesError, CheckpointError
 
 if TYPE_CHECKING:  # each command imports what it reports on, and not what the others do
@@ -152,10 +152,17 @@ def render_plan(report: ConvertReport) -> Iterator[str]:
     for output in report.plan.outputs:
         old = old_key(output)
         rows.append(["(new)" if old is None else printable(short_key(old)), "->",
-                     printable(output.key)])
-    rows += [[printable(item.key), "--", f"left out: {item.reason}"]
+                     printable(output.key), _in_parts(output)])
+    rows += [[printable(item.key), "--", f"left out: {item.reason}", ""]
              for item in report.plan.left_out]
     return ("  " + line for line in columns(rows))
+
+
+def _in_parts(output: Output) -> str:
+    """How a tensor is stored, if not simply in one piece."""
+    if not isinstance(output.origin, Sliced):
+        return ""
+    return f"in {_count(len(output.origin.parts), 'part')}"
 
 
 def render_convert(report: ConvertReport) -> Iterator[str]:
@@ -165,9 +172,10 @@ def render_convert(report: ConvertReport) -> Iterator[str]:
     n_new = sum(old_key(output) is None for output in outputs)
     n_moved = len(outputs) - n_reused - n_new
     moved = f" {n_moved} rewritten;" if n_moved else ""
+    renamed = any(old_key(output) not in (None, output.key) for output in outputs)
     yield f"{report.source} -> {report.target} ({report.plan.style})"
-    yield (f"  {_count(n_reused, 'tensor')} renamed, their bytes untouched;{moved} {n_new} new;"
-           f" {len(report.plan.left_out)} left out")
+    yield (f"  {_count(n_reused, 'tensor')} {'renamed' if renamed else 'kept'}, their bytes"
+           f" untouched;{moved} {n_new} new; {len(report.plan.left_out)} left out")
     yield from (f"  left out: {printable(item.key)} ({item.reason})"
                 for item in report.plan.left_out[:10])
     if len(report.plan.left_out) > 10:
