@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import ItemsView, Iterable, Iterator, Mapping, Sequence, ValuesView
+from functools import cached_property
 from typing import Literal, NamedTuple
 
+from tfckpt.core.collection import no_collection
 from tfckpt.errors import (
     CheckpointError,
     FormatError,
     TensorNotFoundError,
     TruncatedError,
+    located,
     nearest,
 )
-from tfckpt.format.bundle import BundleEntry, EntryParser
+from tfckpt.format.bundle import MOST_SHARDS, BundleEntry, EntryParser
 from tfckpt.format.dtypes import DType
 from tfckpt.format.objectgraph import OBJECT_GRAPH_KEY, VARIABLE_VALUE
 from tfckpt.format.objectkeys import object_key
+from tfckpt.format.runs import Spans, parse_heads, parse_numbers
 from tfckpt.format.slices import Extent, parse_slice, slice_key
+from tfckpt.format.table import Table
 
-__all__ = ["Box", "Entry", "Index", "Style"]
+__all__ = ["Box", "Entry", "GivenIndex", "Index", "Style", "TableIndex"]
+
+HEADER_NAME = ""  # of the row that is no tensor's
+_MANY = 64
 
 Style = Literal["name-based", "object-based"]
 Box = tuple[tuple[int, int], ...]
@@ -60,50 +68,177 @@ class Entry(NamedTuple):
 
 
 class Index(Mapping[str, Entry]):
-    """Immutable mapping from key to `Entry`, sorted by the keys' bytes.
+    """Immutable mapping from key to `Entry`, sorted by the keys' bytes."""
 
-    Entries are parsed when they are asked for, so one damaged entry spoils no other.
+    @property
+    def style(self) -> Style:
+        """How its keys were made: from variable names (TF1) or object paths (TF2)."""
+        return "object-based" if OBJECT_GRAPH_KEY in self else "name-based"
+
+    def __repr__(self) -> str:
+        return f"<Index of {len(self)} tensors, {self.style}>"
+
+    def heads(self) -> Iterator[tuple[str, DType, tuple[int, ...]]]:
+        """Key, dtype and shape of every tensor."""
+        for entry in self.values():
+            yield entry.key, entry.dtype, entry.shape
+
+    def resolve(self, name: str) -> Entry:
+        """The entry of a key, or of a name that people use for it.
+
+        Accepted beside the key: ``name:0``, and an object's path without
+        ``/.ATTRIBUTES/VARIABLE_VALUE``.
+
+        Raises:
+            TensorNotFoundError: There is none; the error offers the nearest names.
+        """
+        for key in (name, name.removesuffix(":0"), object_key(name, VARIABLE_VALUE)):
+            entry = self.get(key)
+            if entry is not None:
+                return entry
+        return self.require(name)
+
+    def require(self, name: str) -> Entry:
+        """The entry of exactly this key.
+
+        Raises:
+            TensorNotFoundError: There is none; the error offers the nearest names.
+        """
+        entry = self.get(name)
+        if entry is not None:
+            return entry
+        suffix = object_key("", VARIABLE_VALUE)
+        near = nearest(name, (key.removesuffix(suffix) for key in self))
+        hint = f"Nearest: {', '.join(near)}." if near else f"It has {len(self)} tensors."
+        raise TensorNotFoundError("the checkpoint has no such tensor", tensor=name, hint=hint)
+
+
+class GivenIndex(Index):
+    """An index of entries that are at hand.
 
     Args:
-        rows: ``(key, encoded entry)`` of each tensor, ascending, without the header.
-        locate: Completes an error about the entry of this key with file and offset.
+        entries: They, in any order.
     """
 
-    def __init__(self, rows: list[tuple[bytes, bytes]],
-                 locate: Callable[[CheckpointError, bytes], None] | None = None) -> None:
-        hidden = _slice_keys(rows)
-        self._slices = {key: value for key, value in rows if key in hidden}
-        self._rows = {key.decode("utf-8", "surrogateescape"): value for key, value in rows
-                      if key not in self._slices}
+    def __init__(self, entries: Iterable[Entry]) -> None:
+        self._entries = {entry.key: entry for entry in sorted(
+            entries, key=lambda entry: entry.key.encode("utf-8", "surrogateescape"))}
+
+    def __getitem__(self, key: str) -> Entry:
+        return self._entries[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._entries)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+
+class TableIndex(Index):
+    """The index of a V2 bundle, read as far as it is asked for.
+
+    One key is looked up without reading more than its block; a listing reads all. Entries are
+    parsed when they are asked for, so one damaged entry spoils no other.
+
+    Args:
+        table: The index file's.
+        file: Its path, for errors.
+    """
+
+    def __init__(self, table: Table, file: str) -> None:
+        self._table = table
+        self._file = file
+        self._n_lookups = 0
         self._entries: dict[str, Entry] = {}
         self._parser = EntryParser()
-        self._locate = locate
+
+    @cached_property
+    def _rows(self) -> _Rows:
+        with located(file=self._file), no_collection():
+            keys, values = self._table.columns()
+        joined = b"\0".join(keys).decode("utf-8", "surrogateescape").split("\0")
+        names = (joined if len(joined) == len(keys) else
+                 [key.decode("utf-8", "surrogateescape") for key in keys])
+        rows = dict(zip(names, range(len(names)), strict=True))
+        del rows[HEADER_NAME]
+        slices = {key: rows.pop(key.decode("utf-8", "surrogateescape"))
+                  for key in _slice_keys(keys, values)}
+        return _Rows(rows, values, slices)
+
+    def _stored(self, key: str) -> bytes | None:
+        """A tensor's encoded entry, or None if there is none."""
+        if not self._is_loaded:
+            self._n_lookups += 1
+            # Who asks for many had better have all; and which keys are slices, all rows tell.
+            if self._n_lookups <= _MANY and not key.startswith("\0") and key != HEADER_NAME:
+                with located(file=self._file):
+                    return self._table.get(key.encode("utf-8", "surrogateescape"))
+        row = self._rows.keys.get(key)
+        return None if row is None else self._rows.values[row]
+
+    @property
+    def _is_loaded(self) -> bool:
+        return "_rows" in self.__dict__
 
     def __getitem__(self, key: str) -> Entry:
         entry = self._entries.get(key)
         if entry is not None:
             return entry
-        try:
-            entry = Entry(key, *self._parser.parse(self._rows[key]))
-        except CheckpointError as error:
-            error.tensor, error.offset = key, None  # its offset counted inside the entry
-            if self._locate is not None:
-                self._locate(error, key.encode("utf-8", "surrogateescape"))
-            raise
-        self._entries[key] = entry
+        stored = self._stored(key)
+        if stored is None:
+            raise KeyError(key)
+        entry = self._entries[key] = self._parse(key, stored)
         return entry
 
+    def _parse(self, key: str, stored: bytes) -> Entry:
+        try:
+            return Entry(key, *self._parser.parse(stored))
+        except CheckpointError as error:
+            error.tensor, error.file = key, self._file
+            # Its own offset counted inside the entry.
+            error.offset = self._table.offset_of(key.encode("utf-8", "surrogateescape"))
+            raise
+
     def __iter__(self) -> Iterator[str]:
-        return iter(self._rows)
+        return iter(self._rows.keys)
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return len(self._rows.keys)
 
     def __contains__(self, key: object) -> bool:
-        return key in self._rows
+        return isinstance(key, str) and self._stored(key) is not None
 
-    def __repr__(self) -> str:
-        return f"<Index of {len(self)} tensors, {self.style}>"
+    def heads(self) -> Iterator[tuple[str, DType, tuple[int, ...]]]:
+        values = self._rows.values
+        encoded = parse_heads(values) if isinstance(values, Spans) else values
+        parse_head = self._parser.parse_head
+        for key, row in self._rows.keys.items():
+            head = parse_head(encoded[row])
+            if head is None:
+                entry = self[key]
+                head = entry.dtype, entry.shape
+            yield key, *head
+
+    def values(self) -> ValuesView[Entry]:
+        self._parse_all()
+        return super().values()
+
+    def items(self) -> ItemsView[str, Entry]:
+        self._parse_all()
+        return super().items()
+
+    def _parse_all(self) -> None:
+        """Parse at once what can be; the rest, and what is damaged, when it is asked for."""
+        values = self._rows.values
+        if not isinstance(values, Spans) or len(self._entries) > len(values) // 2:
+            return
+        with no_collection():
+            heads = map(self._parser.parse_head, parse_heads(values))
+            rows = list(zip(heads, *parse_numbers(values), strict=True))
+            for key, row in self._rows.keys.items():
+                head, shard_id, offset, size, crc = rows[row]
+                if head is not None and 0 <= shard_id <= MOST_SHARDS:
+                    self._entries[key] = Entry(key, head[0], head[1], shard_id, offset, size, crc)
 
     def parts(self, entry: Entry) -> list[tuple[Box, Entry]]:
         """The stored parts of a tensor: where each belongs, and its entry under the tensor's key.
@@ -119,7 +254,7 @@ class Index(Mapping[str, Entry]):
         for extents in map(parse_slice, entry.slices):
             box = _box(entry, extents)
             keys = _forms(entry.key.encode("utf-8", "surrogateescape"), entry.shape, extents)
-            row = next((self._slices[key] for key in keys if key in self._slices), None)
+            row = next((row for key in keys if (row := self._stored_part(key)) is not None), None)
             if row is None:
                 raise TruncatedError("a slice of the tensor is missing from the index",
                                      expected=f"start and length {list(extents)}",
@@ -138,41 +273,27 @@ class Index(Mapping[str, Entry]):
                                  tensor=entry.key)
         return parts
 
+    def _stored_part(self, key: bytes) -> bytes | None:
+        if not self._is_loaded:
+            with located(file=self._file):
+                return self._table.get(key)
+        row = self._rows.slices.get(key)
+        return None if row is None else self._rows.values[row]
+
     def encoded(self, key: str) -> bytes:
         """The entry as it is stored."""
-        return self._rows[key]
+        stored = self._stored(key)
+        if stored is None:
+            raise KeyError(key)
+        return stored
 
-    @property
-    def style(self) -> Style:
-        """How its keys were made: from variable names (TF1) or object paths (TF2)."""
-        return "object-based" if OBJECT_GRAPH_KEY in self._rows else "name-based"
 
-    def resolve(self, name: str) -> Entry:
-        """The entry of a key, or of a name that people use for it.
+class _Rows(NamedTuple):
+    """All rows of a table: where each tensor's is, the values, and where each slice's is."""
 
-        Accepted beside the key: ``name:0``, and an object's path without
-        ``/.ATTRIBUTES/VARIABLE_VALUE``.
-
-        Raises:
-            TensorNotFoundError: There is none; the error offers the nearest names.
-        """
-        for key in (name, name.removesuffix(":0"), object_key(name, VARIABLE_VALUE)):
-            if key in self._rows:
-                return self[key]
-        return self.require(name)
-
-    def require(self, name: str) -> Entry:
-        """The entry of exactly this key.
-
-        Raises:
-            TensorNotFoundError: There is none; the error offers the nearest names.
-        """
-        if name in self._rows:
-            return self[name]
-        suffix = object_key("", VARIABLE_VALUE)
-        near = nearest(name, (key.removesuffix(suffix) for key in self._rows))
-        hint = f"Nearest: {', '.join(near)}." if near else f"It has {len(self)} tensors."
-        raise TensorNotFoundError("the checkpoint has no such tensor", tensor=name, hint=hint)
+    keys: dict[str, int]
+    values: Sequence[bytes]
+    slices: dict[bytes, int]
 
 
 def _box(entry: Entry, extents: tuple[Extent, ...]) -> Box:
@@ -202,21 +323,21 @@ def _forms(name: bytes, shape: tuple[int, ...], extents: tuple[Extent, ...]) -> 
     return [slice_key(name, form) for form in dict.fromkeys((extents, unbounded, bounded))]
 
 
-def _slice_keys(rows: list[tuple[bytes, bytes]]) -> set[bytes]:
+def _slice_keys(keys: list[bytes], values: Sequence[bytes]) -> set[bytes]:
     """Keys of the rows that are no tensors but the slices that some were saved in.
 
-    A slice's key begins with a zero byte, and so sorts first, but a tensor's name may begin
-    with one too; only the tensors' own rows say which keys are slices.
+    A slice's key begins with a zero byte, and so comes first behind the header, but a tensor's
+    name may begin with one too; only the tensors' own rows say which keys are slices.
     """
-    keys: set[bytes] = set()
-    if not rows or not rows[0][0].startswith(b"\0"):
-        return keys
+    if len(keys) < 2 or not keys[1].startswith(b"\0"):
+        return set()
+    found: set[bytes] = set()
     parser = EntryParser()
-    for key, value in rows:
+    for key, value in zip(keys[1:], values[1:], strict=True):
         try:
             entry = parser.parse(value)
             for part in entry.slices:
-                keys.update(_forms(key, entry.shape, parse_slice(part)))
+                found.update(_forms(key, entry.shape, parse_slice(part)))
         except CheckpointError:  # told when this entry is asked for
             continue
-    return keys
+    return found.intersection(keys)

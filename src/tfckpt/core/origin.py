@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from tfckpt.core.index import Entry, Index
+from tfckpt.core.index import Entry, TableIndex
 from tfckpt.format.slices import Extent
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ class Linkable(Protocol):
     prefix: str
 
     @property
-    def index(self) -> Index:
+    def index(self) -> TableIndex:
         """Its entries."""
 
     def shard_file(self, shard_id: int) -> str:

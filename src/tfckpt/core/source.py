@@ -9,11 +9,10 @@ from collections.abc import Generator, Iterator, Mapping
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Literal
 
-from tfckpt.core.index import Entry, Index, Style
+from tfckpt.core.index import Entry, Index, Style, TableIndex
 from tfckpt.core.origin import Origin, Part, Reuse, Sliced, Streamed
 from tfckpt.core.sliced import CHUNK, Box, assemble, check_cover, parse_request, stream, whole
 from tfckpt.errors import (
-    CheckpointError,
     ChecksumError,
     FormatError,
     NotACheckpointError,
@@ -28,8 +27,8 @@ from tfckpt.format.naming import data_name, index_name
 from tfckpt.format.objectgraph import OBJECT_GRAPH_KEY, Node, parse_object_graph
 from tfckpt.format.slices import parse_slice
 from tfckpt.format.strings import encode_strings, parse_strings
-from tfckpt.format.table import find_row, has_magic, parse_table
-from tfckpt.storage.local import DataFile, list_folder, read_file
+from tfckpt.format.table import MAGIC, Table, has_magic, table_of
+from tfckpt.storage.local import DataFile, list_folder
 
 if TYPE_CHECKING:
     import numpy as np
@@ -37,6 +36,7 @@ if TYPE_CHECKING:
 __all__ = ["BundleSource", "CrcCheck", "Source"]
 
 CrcCheck = Literal["read", "close", "never"]
+_SMALL_INDEX = 1 << 20
 
 
 class Source(Mapping[str, "np.ndarray[Any, Any]"], ABC):
@@ -258,27 +258,21 @@ class BundleSource(Source):
         self._streamed: set[tuple[int, int]] = set()  # parts whose CRC streaming has checked
         self._header, self._index = self._read_index()
 
-    def _read_index(self) -> tuple[BundleHeader, Index]:
+    def _read_index(self) -> tuple[BundleHeader, TableIndex]:
         file = index_name(self.prefix)
         with located(file=file):
-            data = read_file(file)
-            if not has_magic(data):
-                _refuse_other_kinds(file, data)
-            rows = parse_table(data)
-            if not rows or rows[0][0] != HEADER_KEY:
+            table = _open_table(file)
+            first = table.seek(HEADER_KEY)
+            if first is None or first[0] != HEADER_KEY:
                 raise FormatError("the index has no header row", offset=0,
                                   hint="It is a table, but not one of a V2 checkpoint."
-                                  if rows else None)
+                                  if first else None)
         with located(file=file, base=None):
-            header = parse_header(rows[0][1])
-        return header, Index(rows[1:], self._locate)
-
-    def _locate(self, error: CheckpointError, key: bytes) -> None:
-        error.file = index_name(self.prefix)
-        error.offset = find_row(read_file(error.file), key)
+            header = parse_header(first[1])
+        return header, TableIndex(table, file)
 
     @property
-    def index(self) -> Index:
+    def index(self) -> TableIndex:
         return self._index
 
     @property
@@ -454,6 +448,18 @@ def swap_words(stored: np.ndarray[Any, Any], dtype: DType) -> np.ndarray[Any, An
     swapped = stored.reshape(-1, dtype.word)[:, ::-1].copy().reshape(-1)
     swapped.flags.writeable = False
     return swapped
+
+
+def _open_table(file: str) -> Table:
+    """The table of an index; a big one is read block by block, as far as it is needed."""
+    opened = DataFile(file)
+    tail = opened.read(max(opened.size - len(MAGIC), 0), min(opened.size, len(MAGIC)))
+    if not has_magic(tail):
+        _refuse_other_kinds(file, opened.read(0, min(opened.size, 1 << 16)))
+    if opened.size > _SMALL_INDEX:
+        return Table(opened.read, opened.size)  # which keeps the file open
+    with opened:
+        return table_of(opened.read(0, opened.size))
 
 
 def _refuse_other_kinds(file: str, data: bytes) -> None:

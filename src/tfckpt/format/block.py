@@ -23,12 +23,13 @@ Source: tsl/lib/io/block.cc, block_builder.cc (LevelDB's table/block.cc).
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from tfckpt.errors import FormatError, TruncatedError
 from tfckpt.format.varint import encode_varint, parse_varint
 
-__all__ = ["BLOCK_SIZE", "KeyBudget", "Row", "encode_block", "parse_block", "shared_prefix"]
+__all__ = ["BLOCK_SIZE", "KeyBudget", "Row", "encode_block", "parse_block", "seek_row",
+           "shared_prefix"]
 
 Row = tuple[bytes, bytes]
 
@@ -69,12 +70,46 @@ def parse_block(block: bytes, budget: KeyBudget | None = None, after: bytes | No
         >>> parse_block(b"\\0\\1\\1aX" + b"\\1\\1\\1bY" + b"\\0\\0\\0\\0\\1\\0\\0\\0")
         [(b'a', b'X'), (b'ab', b'Y')]
     """
-    rows: list[Row] = []
-    budget = budget or KeyBudget(len(block))
-    left = budget.left
     end = _restarts_offset(block)
-    key = b""
+    return list(_iter_rows(block, 0, end, budget or KeyBudget(len(block)), after))
+
+
+def seek_row(block: bytes, target: bytes) -> Row | None:
+    """The first row whose key isn't below this one, found between the restart points.
+
+    Returns:
+        Its key and value, or None if all keys of the block are below.
+
+    Raises:
+        TruncatedError, FormatError: As for `parse_block`, of the rows that are looked at.
+
+    Example:
+        >>> seek_row(b"\\0\\1\\1aX" + b"\\1\\1\\1bY" + b"\\0\\0\\0\\0\\1\\0\\0\\0", b"aa")
+        (b'ab', b'Y')
+    """
+    end = _restarts_offset(block)
+    low, high = 0, (len(block) - 4 - end) // 4 - 1
     at = 0
+    while low < high:
+        middle = (low + high + 1) // 2
+        restart = int.from_bytes(block[end + 4 * middle:end + 4 * middle + 4], "little")
+        if restart >= end:
+            raise FormatError("a restart point of a block is outside its rows", got=restart,
+                              expected=f"below {end}", offset=end + 4 * middle)
+        first = next(_iter_rows(block, restart, end, KeyBudget(len(block)), None))
+        if first[0] < target:
+            low, at = middle, restart
+        else:
+            high = middle - 1
+    rows = _iter_rows(block, at, end, KeyBudget(len(block)), None)
+    return next((row for row in rows if row[0] >= target), None)
+
+
+def _iter_rows(block: bytes, at: int, end: int, budget: KeyBudget, after: bytes | None
+               ) -> Iterator[Row]:
+    """The rows from a restart point on."""
+    left = budget.left
+    key = b""
     while at < end:
         start = at
         # At least four bytes (the restart count) follow ``end``, so three can be read.
@@ -103,11 +138,10 @@ def parse_block(block: bytes, budget: KeyBudget | None = None, after: bytes | No
             what = "a key stands twice in" if key == after else "keys are not sorted in"
             raise FormatError(f"{what} the table", offset=start,
                               got=f"{_shown(after)}, then {_shown(key)}")
-        rows.append((key, block[key_end:value_end]))
+        yield key, block[key_end:value_end]
         after = key
         at = value_end
-    budget.left = left
-    return rows
+        budget.left = left
 
 
 def _shown(key: bytes) -> str:

@@ -32,7 +32,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from tfckpt.errors import FormatError, UnsupportedError
+from tfckpt.errors import CheckpointError, FormatError, UnsupportedError
 from tfckpt.format import proto
 from tfckpt.format.dtypes import DType, dtype_numbered
 from tfckpt.format.strings import ByteOrder
@@ -40,6 +40,7 @@ from tfckpt.format.varint import encode_varint, parse_varint
 
 __all__ = [
     "HEADER_KEY",
+    "MOST_SHARDS",
     "VERSION",
     "BundleEntry",
     "BundleHeader",
@@ -207,6 +208,21 @@ class EntryParser:
         except (IndexError, KeyError):
             pass
         return _parse_entry(data)
+
+    def parse_head(self, data: bytes) -> tuple[DType, tuple[int, ...]] | None:
+        """Dtype and shape of an entry, of which the rest needn't be there.
+
+        Returns:
+            They, or None if the entry doesn't have the usual form.
+        """
+        head = self._heads.get(data)
+        if head is not None:
+            return head
+        try:
+            end = 4 + data[3]
+            return self._heads.get(data[:end]) or self._learn(data, end)
+        except (IndexError, KeyError, CheckpointError):
+            return None
 
     def _learn(self, data: bytes, end: int) -> tuple[DType, tuple[int, ...]]:
         if data[0] != 0x08 or data[2] != 0x12 or (data[1] | data[3]) > 0x7F or end > len(data):

@@ -21,7 +21,8 @@ database.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Iterator
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -31,19 +32,23 @@ from tfckpt.format.block import (
     Row,
     encode_block,
     parse_block,
+    seek_row,
     shared_prefix,
 )
 from tfckpt.format.crc32c import masked_crc32c
 from tfckpt.format.snappy import decompress
 from tfckpt.format.varint import encode_varint, parse_varint
 
-__all__ = ["FOOTER_SIZE", "MAGIC", "BlockHandle", "encode_table", "find_row", "has_magic",
-           "parse_table"]
+__all__ = ["FOOTER_SIZE", "MAGIC", "BlockHandle", "Table", "encode_table", "has_magic",
+           "parse_footer", "parse_table", "read_block", "table_of"]
 
 FOOTER_SIZE = 48
 MAGIC = bytes.fromhex("57fb808b247547db")  # 0xdb4775248b80fb57, little-endian
 TRAILER_SIZE = 5
 _RAW, _SNAPPY = 0, 1
+# Bytes of a table from which numpy is quicker; importing it takes as long as parsing 2 MiB.
+_WORTH_NUMPY = 64 << 10
+_WORTH_IMPORTING_NUMPY = 3 << 20
 
 
 class BlockHandle(NamedTuple):
@@ -72,49 +77,154 @@ def parse_table(data: bytes) -> list[Row]:
         ``(key, value)`` of each row, ascending by key.
 
     Raises:
+        CheckpointError: As for `Table`.
+    """
+    return list(zip(*table_of(data).columns(), strict=True))
+
+
+def table_of(data: bytes) -> Table:
+    """A table whose file is in memory."""
+    return Table(lambda offset, n_bytes: data[offset:offset + n_bytes], len(data))
+
+
+class Table:
+    """A table file, read a block at a time.
+
+    Args:
+        read: Gives these bytes of the file: offset and count.
+        size: The file's bytes.
+
+    Raises:
         TruncatedError: The file is too short for what it announces.
         ChecksumError: A block's bytes are not those that were written.
         FormatError: It isn't a table, or its rows aren't in ascending order.
+
+    Example:
+        >>> table = table_of(encode_table([(b"", b"header"), (b"a", b"1")]))
+        >>> table.get(b"a"), table.get(b"b")
+        (b'1', None)
     """
-    budget = KeyBudget(len(data))
-    rows: list[Row] = []
-    for handle, block in _iter_blocks(data):
-        with located(base=_base(data, handle)):
-            rows += parse_block(block, budget, after=rows[-1][0] if rows else None)
-    return rows
 
+    def __init__(self, read: Callable[[int, int], bytes], size: int) -> None:
+        self._read = read
+        self._size = size
+        tail = read(max(size - FOOTER_SIZE, 0), min(size, FOOTER_SIZE))
+        with located(base=max(size - FOOTER_SIZE, 0)):
+            self._metaindex, index = parse_footer(tail)
+        self._index = self.read_block(index)
+        self._index_base = self._base(index)
+        self._last: tuple[int, bytes] = -1, b""
 
-def find_row(data: bytes, key: bytes) -> int | None:
-    """Byte offset of the block that holds this key, for error messages."""
-    for handle, block in _iter_blocks(data):
-        if any(k == key for k, _ in parse_block(block)):
-            return handle.offset
-    return None
+    def get(self, key: bytes) -> bytes | None:
+        """The value of a key, or None if there is none; reads only the block it would be in."""
+        handle = self._block_of(key)
+        row = None if handle is None else self._seek_in(handle, key)
+        return row[1] if row is not None and row[0] == key else None
 
+    def seek(self, key: bytes) -> Row | None:
+        """The first row whose key isn't below this one, or None behind the last."""
+        handle = self._block_of(key)
+        if handle is None:
+            return None
+        row = self._seek_in(handle, key)
+        if row is None:  # between the last key of its block and the separator behind that
+            following = (h for h in self.handles() if h.offset > handle.offset)
+            row = next((row for h in following if (row := self._seek_in(h, key)) is not None), None)
+        return row
 
-def _iter_blocks(data: bytes) -> Iterator[tuple[BlockHandle, bytes]]:
-    """Handle and checked contents of each data block."""
-    metaindex, index = parse_footer(data)
-    read_block(data, metaindex)  # empty, but its CRC covers bytes that verify must cover
-    with located(base=_base(data, index)):
-        index_rows = parse_block(read_block(data, index), KeyBudget(len(data)))
-    end = 0
-    for _, value in index_rows:
+    def offset_of(self, key: bytes) -> int | None:
+        """Byte offset of the block that has this key, for error messages."""
+        handle = self._block_of(key)
+        return None if handle is None or self.get(key) is None else handle.offset
+
+    def columns(self) -> tuple[list[bytes], Sequence[bytes]]:
+        """Keys and values of all rows, every block checked."""
+        self.read_block(self._metaindex)  # empty, but its CRC covers bytes that verify must cover
+        handles = list(self.handles())
+        blocks = [self.read_block(handle) for handle in handles]
+        if self._size >= (_WORTH_NUMPY if "numpy" in sys.modules else _WORTH_IMPORTING_NUMPY):
+            from tfckpt.format.runs import parse_runs  # deferred: most tables are small
+
+            columns = parse_runs(blocks)
+            if columns is not None:
+                return columns
+        budget = KeyBudget(self._size)
+        rows: list[Row] = []
+        for handle, block in zip(handles, blocks, strict=True):
+            with located(base=self._base(handle)):
+                rows += parse_block(block, budget, after=rows[-1][0] if rows else None)
+        return [key for key, _ in rows], [value for _, value in rows]
+
+    def handles(self) -> Iterator[BlockHandle]:
+        """Where the data blocks are, in the order of their keys."""
+        with located(base=self._index_base):
+            index_rows = parse_block(self._index, KeyBudget(self._size))
+        end = 0
+        for _, value in index_rows:
+            with located(base=None):
+                handle, _ = _parse_handle(value, 0)
+            # Blocks that follow one another also can't be read twice, so a small file can't
+            # make a reader work for long.
+            if handle.offset < end:
+                raise FormatError("blocks of the table overlap", expected=f"an offset from {end}",
+                                  got=handle.offset, offset=handle.offset)
+            end = handle.offset + handle.size + TRAILER_SIZE
+            yield handle
+
+    def _block_of(self, key: bytes) -> BlockHandle | None:
+        with located(base=self._index_base):
+            row = seek_row(self._index, key)
+        if row is None:
+            return None
         with located(base=None):
-            handle, _ = _parse_handle(value, 0)
-        # Blocks that follow one another also can't be read twice, so a small file can't
-        # make a reader work for long.
-        if handle.offset < end:
-            raise FormatError("blocks of the table overlap", expected=f"an offset from {end}",
-                              got=handle.offset, offset=handle.offset)
-        end = handle.offset + handle.size + TRAILER_SIZE
-        yield handle, read_block(data, handle)
+            return _parse_handle(row[1], 0)[0]
+
+    def _seek_in(self, handle: BlockHandle, key: bytes) -> Row | None:
+        if self._last[0] != handle.offset:  # who asks for one key often asks for its neighbour
+            self._last = handle.offset, self.read_block(handle)
+        with located(base=self._base(handle)):
+            return seek_row(self._last[1], key)
+
+    def _base(self, handle: BlockHandle) -> int | None:
+        """Where offsets inside a block count from; nowhere if it is compressed."""
+        return None if self._read(handle.offset + handle.size, 1) != b"\0" else handle.offset
+
+    def read_block(self, handle: BlockHandle) -> bytes:
+        """Contents of one block; see the function `read_block`."""
+        return _contents(self._read, self._size, handle)
 
 
-def _base(data: bytes, handle: BlockHandle) -> int | None:
-    """Where offsets inside a block count from; nowhere if it is compressed."""
-    compressed = data[handle.offset + handle.size:handle.offset + handle.size + 1] != b"\0"
-    return None if compressed else handle.offset
+def read_block(data: bytes, handle: BlockHandle) -> bytes:
+    """Contents of one block of a file in memory, checked and uncompressed.
+
+    Raises:
+        TruncatedError: The handle points past the end of the file.
+        ChecksumError: The stored CRC and the bytes disagree.
+        FormatError: The block type is unknown, or the compression damaged.
+    """
+    return _contents(lambda offset, n_bytes: data[offset:offset + n_bytes], len(data), handle)
+
+
+def _contents(read: Callable[[int, int], bytes], size: int, handle: BlockHandle) -> bytes:
+    end = handle.offset + handle.size
+    if end + TRAILER_SIZE > size:
+        raise TruncatedError("a block of the table runs past the end of the file",
+                             expected=f"{end + TRAILER_SIZE} bytes", got=size,
+                             offset=min(handle.offset, size))
+    data = read(handle.offset, handle.size + TRAILER_SIZE)
+    stored = int.from_bytes(data[-4:], "little")
+    computed = masked_crc32c(data[:-4])
+    if stored != computed:
+        raise ChecksumError("block checksum does not match", expected=f"{stored:#010x} as stored",
+                            got=f"{computed:#010x} from the bytes", offset=handle.offset)
+    kind = data[handle.size]
+    if kind == _RAW:
+        return data[:handle.size]
+    if kind == _SNAPPY:
+        with located(base=None):
+            return decompress(data[:handle.size])
+    raise FormatError("a block has an unknown compression type", expected="0 (none) or 1 (Snappy)",
+                      got=kind, offset=end)
 
 
 def parse_footer(data: bytes) -> tuple[BlockHandle, BlockHandle]:
@@ -138,35 +248,6 @@ def _parse_handle(data: bytes, offset: int) -> tuple[BlockHandle, int]:
     block_offset, offset = parse_varint(data, offset)
     size, offset = parse_varint(data, offset)
     return BlockHandle(block_offset, size), offset
-
-
-def read_block(data: bytes, handle: BlockHandle) -> bytes:
-    """Contents of one block, checked and uncompressed.
-
-    Raises:
-        TruncatedError: The handle points past the end of the file.
-        ChecksumError: The stored CRC and the bytes disagree.
-        FormatError: The block type is unknown, or the compression damaged.
-    """
-    end = handle.offset + handle.size
-    if end + TRAILER_SIZE > len(data):
-        raise TruncatedError("a block of the table runs past the end of the file",
-                             expected=f"{end + TRAILER_SIZE} bytes", got=len(data),
-                             offset=min(handle.offset, len(data)))
-    stored = int.from_bytes(data[end + 1:end + TRAILER_SIZE], "little")
-    computed = masked_crc32c(data[handle.offset:end + 1])
-    if stored != computed:
-        raise ChecksumError("block checksum does not match", expected=f"{stored:#010x} as stored",
-                            got=f"{computed:#010x} from the bytes", offset=handle.offset)
-    block = data[handle.offset:end]
-    kind = data[end]
-    if kind == _RAW:
-        return block
-    if kind == _SNAPPY:
-        with located(base=None):
-            return decompress(block)
-    raise FormatError("a block has an unknown compression type", expected="0 (none) or 1 (Snappy)",
-                      got=kind, offset=end)
 
 
 def encode_table(rows: Iterable[Row]) -> bytes:

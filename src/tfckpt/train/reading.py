@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from tfckpt.core.collection import no_collection
 from tfckpt.core.opening import open_source
 from tfckpt.core.source import BundleSource
 from tfckpt.format.dtypes import DType
@@ -30,11 +31,13 @@ class CheckpointReader:
 
     def get_variable_to_shape_map(self) -> dict[str, list[int]]:
         """Shape of each tensor, sorted by name."""
-        return {key: list(entry.shape) for key, entry in self._source.index.items()}
+        with no_collection():
+            return {key: list(shape) for key, _, shape in self._source.index.heads()}
 
     def get_variable_to_dtype_map(self) -> dict[str, DType]:
         """Dtype of each tensor; its ``name`` is TensorFlow's."""
-        return {key: entry.dtype for key, entry in self._source.index.items()}
+        with no_collection():
+            return {key: dtype for key, dtype, _ in self._source.index.heads()}
 
     def has_tensor(self, tensor_str: str) -> bool:
         """Whether there is a tensor of exactly this name."""
@@ -52,8 +55,8 @@ class CheckpointReader:
 
     def debug_string(self) -> str:
         """One line per tensor: name, dtype, shape."""
-        return "".join(f"{key} ({entry.dtype.name}) {list(entry.shape)}\n"
-                       for key, entry in self._source.index.items())
+        return "".join(f"{key} ({dtype.name}) {list(shape)}\n"
+                       for key, dtype, shape in self._source.index.heads())
 
 
 def load_checkpoint(ckpt_dir_or_file: Path) -> CheckpointReader:
@@ -80,8 +83,8 @@ def list_variables(ckpt_dir_or_file: Path) -> list[tuple[str, list[int]]]:
         >>> list_variables("examples/tf1/model.ckpt-7")[0]
         ('beta1_power', [])
     """
-    with open_source(ckpt_dir_or_file) as source:
-        return [(key, list(entry.shape)) for key, entry in source.index.items()]
+    with open_source(ckpt_dir_or_file) as source, no_collection():
+        return [(key, list(shape)) for key, _, shape in source.index.heads()]
 
 
 def load_variable(ckpt_dir_or_file: Path, name: str) -> Any:
