@@ -91,7 +91,8 @@ def test_many_long_shared_keys_do_not_take_much_memory():
     assert parse_runs([block]) is None
 
 
-@pytest.mark.parametrize("name", ["tf1.15/names", "tf1.15/dtypes", "tf2.21/vars-1", "tf2.21/nested"])
+@pytest.mark.parametrize("name", ["tf1.15/names", "tf1.15/dtypes", "tf2.21/vars-1",
+                                  "tf2.21/nested"])
 def test_the_goldens_with_numpy_and_without(monkeypatch, name):
     data = (GOLDENS / f"{name}.index").read_bytes()
     plain = parse_table(data)

@@ -16,7 +16,7 @@ from tfckpt.format.objectgraph import (
     Child,
     Node,
     encode_node,
-    encode_variable_node,
+    encode_variable_nodes,
 )
 from tfckpt.format.objectkeys import escape_local_name, object_key
 
@@ -71,6 +71,6 @@ def _encode_graph(root: str, variables: list[tuple[str, str]], counter_key: str)
     return b"".join([
         encode_node(Node((Child(1, root), Child(2, SAVE_COUNTER)), has_checkpoint_values=True)),
         encode_node(Node(children, has_checkpoint_values=bool(variables))),
-        encode_variable_node(SAVE_COUNTER, counter_key),
-        *[encode_variable_node(name, key) for name, key in variables],
+        *encode_variable_nodes([SAVE_COUNTER, *(name for name, _ in variables)],
+                               [counter_key, *(key for _, key in variables)]),
     ])

@@ -6,7 +6,6 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from tfckpt.core.plan import Given, Output
-from tfckpt.format.crc32c import masked_crc32c
 from tfckpt.format.dtypes import STRING, DType
 from tfckpt.format.strings import encode_strings
 
@@ -16,6 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["array_output"]
 
 _LITTLE = sys.byteorder == "little"
+_new = tuple.__new__
 
 
 def array_output(key: str, array: np.ndarray[Any, Any], dtype: DType) -> Output:
@@ -35,8 +35,10 @@ def array_output(key: str, array: np.ndarray[Any, Any], dtype: DType) -> Output:
         ((2,), 8)
     """
     if array.nbytes <= 256 and array.dtype.itemsize == dtype[2] and _LITTLE:
-        data = array.tobytes()  # for small ones bytes are the quicker form
-        return Output(key, dtype, array.shape, Given(data, masked_crc32c(data)))
+        # A model may have 100,000 small ones: bytes are the quicker form for them, and a
+        # NamedTuple made as a tuple takes half of the time.
+        given = _new(Given, (array.tobytes(), None, 0))
+        return _new(Output, (key, dtype, array.shape, given))
     if dtype is STRING:
         return Output(key, dtype, array.shape, Given(*encode_strings(array.reshape(-1).tolist())))
     shape = array.shape

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 from collections.abc import Callable, Iterator
 from itertools import accumulate, repeat
 from typing import Any, Literal, NamedTuple
@@ -28,8 +29,14 @@ from tfckpt.errors import (
     StorageError,
     TruncatedError,
 )
-from tfckpt.format.bundle import HEADER_KEY, BundleHeader, encode_header, entry_encoder
-from tfckpt.format.crc32c import crc32c, mask, masked_crc32c
+from tfckpt.format.bundle import (
+    HEADER_KEY,
+    BundleHeader,
+    encode_entries,
+    encode_header,
+    entry_encoder,
+)
+from tfckpt.format.crc32c import crc32c, mask, masked_crc32c, masked_crc32cs
 from tfckpt.format.dtypes import DType
 from tfckpt.format.naming import DataName, data_name, index_name, parse_data_name
 from tfckpt.format.slices import encode_slice, slice_key
@@ -41,6 +48,8 @@ from tfckpt.storage.publish import Staging
 __all__ = ["DataMode", "WrittenFile", "check_destination", "check_keys", "write_plan"]
 
 DataMode = Literal["link", "copy"]
+_MANY = 1000  # tensors, from which numpy pays
+_SOON_SUMMED = 16 << 20  # bytes, below which a thread doesn't pay
 
 
 class WrittenFile(NamedTuple):
@@ -94,7 +103,7 @@ def write_plan(plan: Plan, prefix: str, *, data: DataMode = "link", overwrite: b
     counter = _Counter(sum(shard.size for shard in shards) + n_new, progress)
     place = link_file if data == "link" else copy_file
     written = []
-    places: dict[int, Iterator[_Place]] = {}
+    stored: dict[int, _NewShard] = {}
     with Staging(index_name(prefix)) as staging:
         for n, shard in enumerate(shards):
             how = place(shard.file, staging.path(f"data-{n}"), counter.advance)
@@ -102,12 +111,12 @@ def write_plan(plan: Plan, prefix: str, *, data: DataMode = "link", overwrite: b
         for n, (number, items) in enumerate(fresh.items(), len(shards)):
             sizes, checksums = _write_shard(staging, f"data-{n}", items, counter)
             written.append(WrittenFile(files[n], sum(sizes), "new"))
-            places[number] = zip(repeat(n), accumulate(sizes, initial=0), sizes, checksums)
+            stored[number] = _NewShard(n, sizes, checksums)
         for n, file in enumerate(files[len(written):], len(written)):
             # An empty shard gives all of them other names than those of the checkpoint that
             # is being replaced.
             written.append(WrittenFile(file, staging.write(f"data-{n}", []), "new"))
-        index = _encode_index(plan, shards, num_shards, places)
+        index = _encode_index(plan, shards, num_shards, stored)
         staging.write("index", [index])
         written.append(WrittenFile(index_name(prefix), len(index), "new"))
         staging.publish([*((f"data-{n}", file) for n, file in enumerate(files)),
@@ -119,7 +128,14 @@ def write_plan(plan: Plan, prefix: str, *, data: DataMode = "link", overwrite: b
 
 
 _New = Given | Streamed
-_Place = tuple[int, int, int, int]  # shard, offset, size, masked checksum: as an entry has them
+
+
+class _NewShard(NamedTuple):
+    """A new data file: its number, and size and checksum of each tensor in it."""
+
+    shard_id: int
+    sizes: list[int]
+    checksums: list[int]
 
 
 def _new_shards(plan: Plan) -> dict[int, list[_New]]:
@@ -176,9 +192,11 @@ def _write_given(staging: Staging, name: str, given: list[Given], counter: _Coun
     Those that aren't known yet are made while the system writes.
     """
     chunks = [item[0] for item in given]
-    if all(item[1] is not None for item in given):
+    unknown = [item[0] for item in given if item[1] is None]
+    if not unknown or sum(map(len, unknown)) < _SOON_SUMMED:
         staging.write(name, chunks, counter.advance)
-        return [item[1] or 0 for item in given]
+        made = iter(masked_crc32cs(unknown))
+        return [next(made) if item[1] is None else item[1] for item in given]
     from concurrent.futures import ThreadPoolExecutor  # deferred: conversions write little
 
     with ThreadPoolExecutor(1) as pool:
@@ -345,19 +363,35 @@ def _check_shard(shard: _Shard) -> int:
 
 
 def _encode_index(plan: Plan, shards: list[_Shard], num_shards: int,
-                  places: dict[int, Iterator[_Place]]) -> bytes:
+                  stored: dict[int, _NewShard]) -> bytes:
     """The index file's bytes.
 
     Args:
         plan: The plan.
         shards: The data files that are reused.
         num_shards: How many data files the result has.
-        places: For each number of a new data file, where its tensors are, in the plan's order.
+        stored: For each number of a new data file, what was written to it, in the plan's order.
     """
-    ids = {(id(shard.source), shard.shard_id): n for n, shard in enumerate(shards)}
-    encode = entry_encoder()
     header = BundleHeader(num_shards=num_shards, byte_order=plan.byte_order)
-    rows = [(HEADER_KEY, encode_header(header))]
+    keys = [output[0].encode("utf-8", "surrogateescape") for output in plan.outputs]
+    n_new = sum(len(shard.sizes) for shard in stored.values())
+    if n_new == len(keys) >= _MANY and len(stored) == 1 and "numpy" in sys.modules:
+        kinds = [output[1:3] for output in plan.outputs]
+        rows = list(zip(keys, encode_entries(kinds, *stored.popitem()[1]), strict=True))
+    else:
+        rows = list(_encode_rows(plan, keys, shards, stored))
+    rows.append((HEADER_KEY, encode_header(header)))
+    rows.sort()
+    return encode_table(rows)
+
+
+def _encode_rows(plan: Plan, keys: list[bytes], shards: list[_Shard],
+                 stored: dict[int, _NewShard]) -> Iterator[tuple[bytes, bytes]]:
+    """The rows of all tensors and of their slices."""
+    ids = {(id(shard.source), shard.shard_id): n for n, shard in enumerate(shards)}
+    places = {number: zip(repeat(n), accumulate(sizes, initial=0), sizes, checksums, strict=False)
+              for number, (n, sizes, checksums) in stored.items()}
+    encode = entry_encoder()
 
     def encode_stored(dtype: DType, shape: tuple[int, ...], origin: Stored) -> bytes:
         if not isinstance(origin, Reuse):
@@ -366,10 +400,9 @@ def _encode_index(plan: Plan, shards: list[_Shard], num_shards: int,
         shard_id = ids[id(source), old.shard_id]
         return encode(dtype, shape, shard_id, old.offset, old.n_bytes, old.masked_crc32c)
 
-    for key, dtype, shape, origin in plan.outputs:
-        name = key.encode("utf-8", "surrogateescape")
+    for name, (_, dtype, shape, origin) in zip(keys, plan.outputs, strict=True):
         if isinstance(origin, Sliced):
-            rows += _slice_rows(name, dtype, shape, origin, encode_stored)
+            yield from _slice_rows(name, dtype, shape, origin, encode_stored)
             slices = tuple(encode_slice(part.extents) for part in origin.parts)
             value = encode(dtype, shape, 0, 0, 0, 0, slices)
         elif isinstance(origin, Reuse) and \
@@ -377,9 +410,7 @@ def _encode_index(plan: Plan, shards: list[_Shard], num_shards: int,
             value = origin.source.index.encoded(origin.entry.key)
         else:
             value = encode_stored(dtype, shape, origin)
-        rows.append((name, value))
-    rows.sort()
-    return encode_table(rows)
+        yield name, value
 
 
 def _slice_rows(name: bytes, dtype: DType, shape: tuple[int, ...], origin: Sliced,

@@ -29,14 +29,18 @@ Source: core/protobuf/tensor_bundle.proto; core/framework/tensor_shape.proto, ve
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 from tfckpt.errors import CheckpointError, FormatError, UnsupportedError
 from tfckpt.format import proto
 from tfckpt.format.dtypes import DType, dtype_numbered
 from tfckpt.format.strings import ByteOrder
 from tfckpt.format.varint import encode_varint, parse_varint
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 __all__ = [
     "HEADER_KEY",
@@ -45,6 +49,7 @@ __all__ = [
     "BundleEntry",
     "BundleHeader",
     "EntryParser",
+    "encode_entries",
     "encode_entry",
     "encode_header",
     "parse_header",
@@ -311,6 +316,75 @@ def entry_encoder() -> Callable[..., bytes]:
         return value
 
     return encode
+
+
+def encode_entries(kinds: Sequence[tuple[DType, tuple[int, ...]]], shard_id: int,
+                   sizes: Sequence[int], checksums: Sequence[int]) -> list[bytes]:
+    """Encode the entries of tensors that stand one after another from the start of a data file.
+
+    Args:
+        kinds: Dtype and shape of each.
+        shard_id: Number of the file.
+        sizes: Bytes of each.
+        checksums: Masked CRC32C of each.
+
+    Example:
+        >>> from tfckpt.format.dtypes import dtype_named
+        >>> for entry in encode_entries([(dtype_named("int8"), ())] * 2, 0, [1, 1], [7, 8]):
+        ...     print(entry.hex(" "))
+        08 06 12 00 28 01 35 07 00 00 00
+        08 06 12 00 20 01 28 01 35 08 00 00 00
+    """
+    import numpy as np  # deferred: a few entries are encoded one by one
+
+    size = np.asarray(sizes, np.int64)
+    offset = np.cumsum(size) - size
+    checksum = np.asarray(checksums, np.int64)
+    # Those that differ only in the digits of offset and checksum are encoded together.
+    known: dict[tuple[int, tuple[int, ...], int], int] = {}
+    alike = np.array([known.setdefault((dtype[0], shape, n_bytes), len(known))
+                      for (dtype, shape), n_bytes in zip(kinds, sizes, strict=True)])
+    digits = _varint_sizes(offset) * (offset > 0)
+    groups, group = np.unique(alike << 8 | digits << 1 | (checksum > 0), return_inverse=True)
+    if len(groups) > len(kinds) // 8:
+        encode = entry_encoder()
+        return [encode(*of, shard_id, *row) for of, *row in zip(
+            kinds, offset.tolist(), size.tolist(), checksum.tolist(), strict=True)]
+    heads = [_encode_head(dtype_numbered(number), shape) + proto.encode_int(3, shard_id)
+             for number, shape, _ in known]
+    tails = [proto.encode_int(5, n_bytes) for _, _, n_bytes in known]
+    values = np.empty(len(kinds), object)
+    order = np.argsort(group, kind="stable")
+    for rows in np.split(order, np.cumsum(np.bincount(group))[:-1]):
+        one = rows[0]
+        values[rows] = _encode_alike(heads[alike[one]], int(digits[one]), offset[rows],
+                                     tails[alike[one]], checksum[rows])
+    encoded: list[bytes] = values.tolist()
+    return encoded
+
+
+def _varint_sizes(numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+    size = (numbers >= 0).astype("int64")
+    for bits in range(7, 63, 7):
+        size += numbers >= 1 << bits
+    return size
+
+
+def _encode_alike(head: bytes, digits: int, offsets: NDArray[np.int64], tail: bytes,
+                  checksums: NDArray[np.int64]) -> list[bytes]:
+    """Entries that have all but the digits of offset and checksum in common."""
+    import numpy as np
+
+    has_sum = bool(checksums[0])
+    template = (head + (b"\x20" + bytes(digits) if digits else b"") + tail
+                + (b"\x35" + bytes(4) if has_sum else b""))
+    entries = np.tile(np.frombuffer(template, np.uint8), (len(offsets), 1))
+    for n in range(digits):
+        entries[:, len(head) + 1 + n] = (offsets >> (7 * n) & 0x7F) | (0x80 * (n < digits - 1))
+    if has_sum:
+        entries[:, -4:] = checksums.astype("<u4").view(np.uint8).reshape(-1, 4)
+    packed, width = entries.tobytes(), len(template)
+    return [packed[at:at + width] for at in range(0, len(packed), width)]
 
 
 def _encode_head(dtype: DType, shape: tuple[int, ...]) -> bytes:

@@ -13,6 +13,7 @@ Source: tsl/lib/hash/crc32c.h.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 import google_crc32c
@@ -20,7 +21,7 @@ import google_crc32c
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["crc32c", "mask", "masked_crc32c", "unmask"]
+__all__ = ["crc32c", "mask", "masked_crc32c", "masked_crc32cs", "unmask"]
 
 _DELTA = 0xA282EAD8
 _BITS = 0xFFFFFFFF
@@ -61,6 +62,17 @@ def unmask(masked: int) -> int:
     """
     rotated = (masked - _DELTA) & _BITS
     return ((rotated >> 17) | (rotated << 15)) & _BITS
+
+
+def masked_crc32cs(chunks: Sequence[bytes | np.ndarray[Any, Any]]) -> list[int]:
+    """`masked_crc32c` of each.
+
+    Example:
+        >>> masked_crc32cs([b"a", b"b"]) == [masked_crc32c(b"a"), masked_crc32c(b"b")]
+        True
+    """
+    extend = google_crc32c.extend
+    return [(((crc := extend(0, chunk)) >> 15 | crc << 17) + _DELTA) & _BITS for chunk in chunks]
 
 
 def masked_crc32c(data: bytes | np.ndarray[Any, Any]) -> int:

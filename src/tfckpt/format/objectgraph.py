@@ -37,7 +37,7 @@ __all__ = [
     "SlotVariable",
     "encode_node",
     "encode_object_graph",
-    "encode_variable_node",
+    "encode_variable_nodes",
     "nodes_with_values",
     "parse_object_graph",
     "with_ancestors",
@@ -204,9 +204,14 @@ def encode_object_graph(nodes: Iterable[Node]) -> bytes:
     return b"".join([encode_node(node) for node in nodes])
 
 
-def encode_node(node: Node) -> bytes:
-    """Encode one node as it stands in a graph; nodes follow one another in the graph's bytes."""
-    return encode_bytes(1, _encode_node(node))
+def encode_node(node: Node, children: Iterable[tuple[int, str]] = ()) -> bytes:
+    """Encode one node as it stands in a graph; nodes follow one another in the graph's bytes.
+
+    Args:
+        node: The node.
+        children: More children of it, as number and name: there may be 100,000 of them.
+    """
+    return encode_bytes(1, _encode_children(children) + _encode_node(node))
 
 
 def nodes_with_values(nodes: Sequence[Node]) -> set[int]:
@@ -245,38 +250,64 @@ _VARIABLE_NAME = _text(b"\x0a", VARIABLE_VALUE)
 _HAS_VALUES = b"\x2a\x02\x08\x01"
 
 
-def encode_variable_node(full_name: str, checkpoint_key: str) -> bytes:
-    """Encode the node of a variable: `encode_node`, in a third of the time.
+def _beginning(n_bytes: int) -> bytes:
+    """What a variable's node begins with, by the bytes of name and key together."""
+    attribute = len(_VARIABLE_NAME) + n_bytes + 4
+    length = encode_varint(attribute)
+    return (b"\x0a" + encode_varint(1 + len(length) + attribute + len(_HAS_VALUES))
+            + b"\x12" + length + _VARIABLE_NAME)
+
+
+# For lengths that take one byte.
+_BEGINNINGS = [_beginning(n) for n in range(2 * 127 + 1)]
+_FULL_NAMES = [b"\x12%c" % n for n in range(128)]
+_KEYS = [b"\x1a%c" % n for n in range(128)]
+_CHILDREN = [b"\x0a%c\x08" % (n + 3) for n in range(125)]
+
+
+def encode_variable_nodes(full_names: Sequence[str], checkpoint_keys: Sequence[str]
+                          ) -> list[bytes]:
+    """Encode the nodes of variables: `encode_node`, in a fraction of the time.
 
     Nearly every node of a big graph is one.
 
     Example:
-        >>> encode_variable_node("a", "k") == encode_node(
-        ...     Node(attributes=(Attribute(VARIABLE_VALUE, "a", "k"),), has_checkpoint_values=True))
+        >>> node = Node(attributes=(Attribute(VARIABLE_VALUE, "a", "k"),),
+        ...             has_checkpoint_values=True)
+        >>> encode_variable_nodes(["a"], ["k"]) == [encode_node(node)]
         True
     """
-    try:
-        name, key = full_name.encode("utf-8"), checkpoint_key.encode("utf-8")
-    except UnicodeEncodeError:
-        name = key = b""  # the plain way says what is wrong
-    length = len(_VARIABLE_NAME) + len(name) + len(key) + 4
-    if name and key and length < 120:  # every length in it is one byte
-        return b"\x0a%c\x12%c%b\x12%c%b\x1a%c%b%b" % (
-            length + 6, length, _VARIABLE_NAME, len(name), name, len(key), key, _HAS_VALUES)
-    attribute = _VARIABLE_NAME + _text(b"\x12", full_name) + _text(b"\x1a", checkpoint_key)
-    return encode_bytes(1, encode_bytes(2, attribute) + _HAS_VALUES)
+    nodes = []
+    for full_name, checkpoint_key in zip(full_names, checkpoint_keys, strict=True):
+        try:
+            name, key = full_name.encode(), checkpoint_key.encode()
+        except UnicodeEncodeError:
+            name = key = b""  # the plain way says what is wrong
+        n_name, n_key = len(name), len(key)
+        if 0 < n_name < 128 > n_key > 0:
+            nodes.append(_BEGINNINGS[n_name + n_key] + _FULL_NAMES[n_name] + name + _KEYS[n_key]
+                         + key + _HAS_VALUES)
+        else:
+            attribute = (_VARIABLE_NAME + _text(b"\x12", full_name)
+                         + _text(b"\x1a", checkpoint_key))
+            nodes.append(encode_bytes(1, encode_bytes(2, attribute) + _HAS_VALUES))
+    return nodes
 
 
-def _encode_child(node_id: int, name: str) -> bytes:
-    if name.isascii() and 0 < len(name) < 100 and node_id > 0:  # every length is one byte
-        number = encode_varint(node_id)
-        return b"\x0a%c\x08%b\x12%c%b" % (len(number) + len(name) + 3, number, len(name),
-                                         name.encode())
-    return encode_bytes(1, encode_int(1, node_id) + _text(b"\x12", name))
+def _encode_children(children: Iterable[tuple[int, str]]) -> bytes:
+    out: list[bytes] = []
+    for node_id, name in children:
+        size = len(name)
+        if node_id > 0 and 0 < size < 100 and name.isascii():  # every length is one byte
+            number = encode_varint(node_id)
+            out += (_CHILDREN[len(number) + size], number, _FULL_NAMES[size], name.encode())
+        else:
+            out.append(encode_bytes(1, encode_int(1, node_id) + _text(b"\x12", name)))
+    return b"".join(out)
 
 
 def _encode_node(node: Node) -> bytes:
-    out = [_encode_child(node_id, name) for node_id, name in node.children]
+    out = [_encode_children(node.children)]
     for name, full_name, key, optional in node.attributes:
         out.append(encode_bytes(2, _text(b"\x0a", name) + _text(b"\x12", full_name)
                                 + _text(b"\x1a", key) + encode_int(4, optional)))

@@ -49,6 +49,7 @@ _RAW, _SNAPPY = 0, 1
 # Bytes of a table from which numpy is quicker; importing it takes as long as parsing 2 MiB.
 _WORTH_NUMPY = 64 << 10
 _WORTH_IMPORTING_NUMPY = 3 << 20
+_MANY_ROWS = 2000
 
 
 class BlockHandle(NamedTuple):
@@ -264,25 +265,37 @@ def encode_table(rows: Iterable[Row]) -> bytes:
         [(b'', b'header'), (b'a', b'1')]
     """
     rows = list(rows)
-    for (before, _), (key, _) in pairwise(rows):
-        if key <= before:
-            raise FormatError("keys of a table must be ascending",
-                              got=f"{before[:200]!r}, then {key[:200]!r}")
     out = bytearray()
     index: list[Row] = []
-    at = 0
-    while at < len(rows):
-        content, end = encode_block(rows, at)
+    for content, end in _encode_blocks(rows):
         handle = _write_block(out, content)
         last = rows[end - 1][0]
         separator = (shortest_separator(last, rows[end][0]) if end < len(rows)
                      else short_successor(last))
         index.append((separator, handle.encode()))
-        at = end
     metaindex = _write_block(out, encode_block([])[0])
     index_block, _ = encode_block(index, interval=1, limit=None)
     handles = metaindex.encode() + _write_block(out, index_block).encode()
     return bytes(out) + handles.ljust(FOOTER_SIZE - len(MAGIC), b"\0") + MAGIC
+
+
+def _encode_blocks(rows: list[Row]) -> Iterator[tuple[bytes, int]]:
+    """Contents of each data block, and the number of the row after its last."""
+    if len(rows) >= (_MANY_ROWS if "numpy" in sys.modules else 100 * _MANY_ROWS):
+        from tfckpt.format.layout import lay_out  # deferred: most tables are small
+
+        blocks = lay_out([key for key, _ in rows], [value for _, value in rows])
+        if blocks is not None:
+            yield from blocks
+            return
+    for (before, _), (key, _) in pairwise(rows):
+        if key <= before:
+            raise FormatError("keys of a table must be ascending",
+                              got=f"{before[:200]!r}, then {key[:200]!r}")
+    at = 0
+    while at < len(rows):
+        content, at = encode_block(rows, at)
+        yield content, at
 
 
 def _write_block(out: bytearray, content: bytes) -> BlockHandle:

@@ -18,11 +18,10 @@ from tfckpt.format.objectgraph import (
     OBJECT_GRAPH_KEY,
     VARIABLE_VALUE,
     Attribute,
-    Child,
     Node,
     SlotVariable,
     encode_node,
-    encode_variable_node,
+    encode_variable_nodes,
     with_ancestors,
 )
 from tfckpt.format.objectkeys import OPTIMIZER_SLOT, escape_local_name, object_key
@@ -62,6 +61,7 @@ class GraphView(NamedTuple):
         paths: Escaped path of each.
         stored: Every value, in the order in which TensorFlow writes them.
         children: Children by name of each that may have some, by its number.
+        child_numbers: Their numbers.
         numbers: Number of each object, by its ``id``.
         slots: What each optimizer keeps for which variable, by the optimizer's number.
     """
@@ -70,6 +70,7 @@ class GraphView(NamedTuple):
     paths: list[str]
     stored: list[Stored]
     children: dict[int, dict[str, Any]]
+    child_numbers: dict[int, list[int]]
     numbers: dict[int, int]
     slots: dict[int, list[SlotVariable]]
 
@@ -84,24 +85,26 @@ def view_objects(root: Any, attached: dict[str, Any] | None = None) -> GraphView
     Raises:
         VariableError: A container holds tracked objects in a way that can't be saved.
     """
-    objects, paths, children, numbers = _walk(root, attached or {})
+    objects, paths, children, child_numbers, numbers = _walk(root, attached or {})
     slots = _add_slots(objects, paths, numbers)
     stored = []
+    new = tuple.__new__  # in half of the time that a NamedTuple takes
     for value, path in zip(objects, paths, strict=True):
         if isinstance(value, Variable):  # nearly all, and always the same
-            stored.append(Stored(value, VARIABLE_VALUE, path + _VALUE, value))
+            stored.append(new(Stored, (value, VARIABLE_VALUE, path + _VALUE, value)))
         else:
             stored += [Stored(value, name, object_key(path, name), content)
                        for name, content in values_of(value).items()]
     if any(isinstance(value, PythonState) for value in objects):
         stored.sort(key=lambda item: isinstance(item.owner, PythonState))
-    return GraphView(objects, paths, stored, children, numbers, slots)
+    return GraphView(objects, paths, stored, children, child_numbers, numbers, slots)
 
 
-def _walk(root: Any, attached: dict[str, Any]
-          ) -> tuple[list[Any], list[str], dict[int, dict[str, Any]], dict[int, int]]:
+def _walk(root: Any, attached: dict[str, Any]) -> tuple[
+        list[Any], list[str], dict[int, dict[str, Any]], dict[int, list[int]], dict[int, int]]:
     objects, paths = [root], [""]
     children: dict[int, dict[str, Any]] = {}
+    child_numbers: dict[int, list[int]] = {}
     numbers = {id(root): 0}
     for n, current in enumerate(objects):  # grows while it is walked: breadth first
         if isinstance(current, Variable) and not (n == 0 and attached):
@@ -111,12 +114,14 @@ def _walk(root: Any, attached: dict[str, Any]
             found = {**found, **attached}
         children[n] = found
         prefix = paths[n] + "/" if paths[n] else ""
+        child_numbers[n] = own = []
         for name, child in found.items():
-            if id(child) not in numbers:
-                numbers[id(child)] = len(objects)
+            number = numbers.setdefault(id(child), len(objects))
+            own.append(number)
+            if number == len(objects):
                 objects.append(child)
                 paths.append(prefix + escape_local_name(name))
-    return objects, paths, children, numbers
+    return objects, paths, children, child_numbers, numbers
 
 
 def _full_name(variable: Variable) -> str:
@@ -166,16 +171,20 @@ def encode_graph(view: GraphView) -> bytes:
     if isinstance(root, Variable) and view.children:  # the only variable that can have children
         own[id(root)] = [Attribute(VARIABLE_VALUE, _full_name(root), _VALUE)]
     has_values = _with_values(view, own)
+    leaves = [(value, path) for n, (value, path)
+              in enumerate(zip(view.objects, view.paths, strict=True))
+              if isinstance(value, Variable) and n not in view.children]
+    nodes = iter(encode_variable_nodes([_full_name(value) for value, _ in leaves],
+                                       [path + _VALUE for _, path in leaves]))
     parts = []
-    for n, (value, path) in enumerate(zip(view.objects, view.paths, strict=True)):
+    for n, value in enumerate(view.objects):
         if isinstance(value, Variable) and n not in view.children:
-            parts.append(encode_variable_node(_full_name(value), path + _VALUE))
+            parts.append(next(nodes))
             continue
-        children = [Child(view.numbers[id(child)], name)
-                    for name, child in view.children.get(n, {}).items()]
+        children = zip(view.child_numbers.get(n, ()), view.children.get(n, {}), strict=True)
         parts.append(encode_node(Node(
-            tuple(children), tuple(own.get(id(value), ())), tuple(view.slots.get(n, ())),
-            has_checkpoint_values=n in has_values)))
+            (), tuple(own.get(id(value), ())), tuple(view.slots.get(n, ())),
+            has_checkpoint_values=n in has_values), children))
     return b"".join(parts)
 
 

@@ -13,6 +13,7 @@ Source: python/trackable/{base,autotrackable,data_structures,python_state}.py, p
 from __future__ import annotations
 
 import collections
+import operator
 import re
 import weakref
 from abc import abstractmethod
@@ -458,8 +459,9 @@ class TrackedDict(dict[Any, Any]):
 
     def _check(self) -> None:
         """Raise if the dict that was set was changed behind our back."""
-        if self._original.keys() != self._snapshot.keys() or any(
-                self._original[key] is not value for key, value in self._snapshot.items()):
+        if self._original.keys() != self._snapshot.keys() or any(map(
+                operator.is_not, map(self._original.__getitem__, self._snapshot),
+                self._snapshot.values())):
             raise VariableError(
                 "a dict of tracked objects was changed through another name than the attribute it"
                 " was set as", hint="Change it through the attribute, or set it anew.")
@@ -469,7 +471,10 @@ class TrackedDict(dict[Any, Any]):
 
     def _trackable_children(self) -> dict[str, Any]:
         self._check()
-        children = {key: value for key, value in self.items() if self._is_child(key)}
+        untracked = self._untracked
+        children = {key: value for key, value in self.items()
+                    if (isinstance(value, Variable) or is_trackable(value))
+                    and key not in untracked}
         for key in children:
             if not isinstance(key, str):
                 raise VariableError("a tracked object is under a dict key that is no text, and so"
