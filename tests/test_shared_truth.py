@@ -37,19 +37,13 @@ def compare(source, key: str, facts: dict) -> str:
 def test_fixtures_read_equal_to_what_tensorflow_read(truth):
     outcomes = Counter()
     for prefix, tensors in json.loads(truth.read_text()).get("checkpoints", {}).items():
-        try:
-            source = tfckpt.open(truth.parent / prefix)
-        except tfckpt.UnsupportedError as error:
-            assert "V1 format" in str(error)
-            outcomes["v1"] += 1
-            continue
-        with source:
+        with tfckpt.open(truth.parent / prefix) as source:
             for name, facts in tensors.items():
                 key = name
                 if name.startswith("b64:"):
                     key = base64.b64decode(name[4:]).decode("utf-8", "surrogateescape")
                 outcomes[compare(source, key, facts)] += 1
-    assert set(outcomes) <= {"equal", "v1"}
+    assert set(outcomes) <= {"equal"}
 
 
 @needs_shared
@@ -63,9 +57,6 @@ def test_real_checkpoints_read_equal_to_what_tensorflow_read(truth):
         source = tfckpt.open(os.path.join(truth.parent, prefix))
     except tfckpt.NotACheckpointError:
         assert "__load_error__" in tensors
-        return
-    except tfckpt.UnsupportedError as error:
-        assert "V1 format" in str(error)
         return
     with source:
         assert set(tensors) == set(source)

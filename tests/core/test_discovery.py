@@ -14,26 +14,25 @@ from tfckpt.errors import (
     CheckpointNotFoundError,
     FormatError,
     NotACheckpointError,
-    UnsupportedError,
 )
 
 
 def test_a_prefix_is_taken_as_it_is(tf1):
-    assert (tf1, ()) == discover(tf1)
-    assert (tf1, ()) == discover(Path(tf1))
-    assert (tf1, ()) == discover("file://" + tf1)
-    assert (tf1, ()) == discover(tf1 + ".index")
+    assert (tf1, ()) == discover(tf1)[:2]
+    assert (tf1, ()) == discover(Path(tf1))[:2]
+    assert (tf1, ()) == discover("file://" + tf1)[:2]
+    assert (tf1, ()) == discover(tf1 + ".index")[:2]
 
 
 def test_a_data_shard_leads_to_the_prefix(tf1):
     note = f"that is a data shard; using the checkpoint prefix {tf1}"
-    assert (tf1, (note,)) == discover(tf1 + ".data-00000-of-00001")
+    assert (tf1, (note,)) == discover(tf1 + ".data-00000-of-00001")[:2]
 
 
 def test_a_graph_leads_to_the_prefix(tf1):
     Path(tf1 + ".meta").write_bytes(b"\n\x05graph")
     note = f"that is the graph of a checkpoint; using the checkpoint prefix {tf1}"
-    assert (tf1, (note,)) == discover(tf1 + ".meta")
+    assert (tf1, (note,)) == discover(tf1 + ".meta")[:2]
     os.unlink(tf1 + ".meta")
     assert tf1 == discover(tf1 + ".meta").prefix
 
@@ -41,7 +40,7 @@ def test_a_graph_leads_to_the_prefix(tf1):
 def test_a_folder_leads_to_its_newest_checkpoint(tf1):
     folder = os.path.dirname(tf1)
     Path(folder, "checkpoint").write_text('model_checkpoint_path: "model.ckpt-7"\n')
-    assert (tf1, ()) == discover(folder)
+    assert (tf1, ()) == discover(folder)[:2]
     found = discover(os.path.join(folder, "checkpoint"))
     assert tf1 == found.prefix
     assert ("that is a state file; using the checkpoint it names, " + tf1,) == found.notes
@@ -53,7 +52,7 @@ def test_a_state_file_outlives_a_move(tf1, stored):
     quoted = stored.replace("\\", "\\\\")
     Path(folder, "checkpoint").write_text(f'model_checkpoint_path: "{quoted}"\n')
     note = f"the state file points to {stored}, which is gone; using {tf1} beside it"
-    assert (tf1, (note,)) == discover(folder)
+    assert (tf1, (note,)) == discover(folder)[:2]
 
 
 def test_a_state_file_that_names_nothing_lists_what_is_there(tf1):
@@ -78,12 +77,12 @@ def test_a_saved_model_leads_to_its_variables(tmp_path):
     copy_checkpoint(EXAMPLE, tmp_path / "variables", "variables")
     prefix = str(tmp_path / "variables" / "variables")
     note = f"that is a SavedModel; using its variables, {prefix}"
-    assert (prefix, (note,)) == discover(tmp_path)
+    assert (prefix, (note,)) == discover(tmp_path)[:2]
 
 
 def test_the_only_checkpoint_of_a_folder_is_meant(tf1):
     folder = os.path.dirname(tf1)
-    assert (tf1, (f"using the only checkpoint in that folder, {tf1}",)) == discover(folder)
+    assert (tf1, (f"using the only checkpoint in that folder, {tf1}",)) == discover(folder)[:2]
 
 
 def test_several_checkpoints_without_a_state_file_are_listed(tf1):
@@ -190,17 +189,34 @@ def test_an_index_that_was_not_downloaded_is_named(tmp_path):
     assert "Run: git lfs pull" in str(caught.value)
 
 
-def test_v1_checkpoints_are_not_yet_supported(tmp_path):
-    with pytest.raises(UnsupportedError) as caught:
-        tfckpt.open(GOLDENS / "tf1.15" / "v1.ckpt")
-    assert str(caught.value) == (
-        "this is a checkpoint in the V1 format (one table file), which is not yet supported"
-        f" (file {GOLDENS}/tf1.15/v1.ckpt)")
+def test_v1_checkpoints_are_found_by_any_of_their_names(tmp_path):
+    """Behaviour 108: one shard alone by its own name, all by the pattern."""
+    golden = str(GOLDENS / "tf1.15" / "v1.ckpt")
+    assert discover(golden) == (golden, (), (golden,))
+    shards = []
     for n in range(2):
-        shutil.copy(GOLDENS / "tf1.15" / "v1.ckpt", tmp_path / f"m-{n:05d}-of-00002")
-    for path in ("m", "m-?????-of-00002"):
-        with pytest.raises(UnsupportedError, match="V1 format"):
-            tfckpt.open(tmp_path / path)
+        shards.append(str(tmp_path / f"m-{n:05d}-of-00002"))
+        shutil.copy(golden, shards[-1])
+    pattern = str(tmp_path / "m-?????-of-00002")
+    assert discover(pattern) == (pattern, (), tuple(shards))
+    assert discover(shards[1]) == (shards[1], (), (shards[1],))
+    assert discover(tmp_path / "m") == (pattern, (f"using the V1 shards {pattern}",), tuple(shards))
+    note = f"using the only checkpoint in that folder, {pattern}"
+    assert discover(tmp_path) == (pattern, (note,), tuple(shards))
+    os.unlink(shards[0])
+    note = "only 1 of the 2 shards of this V1 checkpoint are here"
+    assert discover(pattern) == (pattern, (note,), (shards[1],))
+
+
+def test_a_state_file_may_name_a_v1_checkpoint(tmp_path):
+    shutil.copy(GOLDENS / "tf1.15" / "v1.ckpt", tmp_path / "m-00000-of-00001")
+    for stored in ("m-?????-of-00001", "/gone/m-?????-of-00001"):
+        (tmp_path / "checkpoint").write_text(f'model_checkpoint_path: "{stored}"\n')
+        found = discover(tmp_path)
+        assert found.prefix == str(tmp_path / "m-?????-of-00001")
+        assert len(found.notes) == stored.startswith("/gone")
+        with tfckpt.open(tmp_path) as source:
+            assert source.format == "V1"
 
 
 def test_a_path_with_a_nul_character_is_an_error(tmp_path):

@@ -350,7 +350,7 @@ def test_a_deferred_saver_takes_no_list():
                                  "Variables made until then are included by themselves.")
 
 
-@pytest.mark.parametrize("options", [{"saver_def": "x"}, {"builder": "x"}, {"write_version": 1}])
+@pytest.mark.parametrize("options", [{"saver_def": "x"}, {"builder": "x"}, {"write_version": 3}])
 def test_what_is_not_supported_says_so(options):
     with pytest.raises(UnsupportedError):
         Saver([Variable(1.0)], **options)
@@ -719,18 +719,29 @@ def test_of_two_variables_with_one_name_the_last_is_taken_but_not_silently(path)
 # Parts of a whole.
 
 
-def test_partitioned_variables_cannot_be_saved_yet_and_nothing_is_written(tmp_path):
+@pytest.mark.parametrize("sharded", [False, True])
+@pytest.mark.parametrize("version", [1, 2])
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_behaviour_106_what_is_saved_in_parts_restores_whole_and_in_any_parts(
+        tmp_path, count, version, sharded):
+    array = np.arange(10, dtype="float32").reshape(5, 2)
+    options = {"write_version": version, "sharded": sharded}
     with Graph().as_default():
-        whole = get_variable("w", [5, 2], partitioner=fixed_size_partitioner(2))
-        savers = Saver([whole]), Saver(list(whole)), Saver({"w": list(whole)}), Saver()
-    for saver in savers:
-        assert list(saver.variables) == ["w"]
-        with pytest.raises(UnsupportedError) as caught:
-            saver.save(None, tmp_path / "model")
-        assert str(caught.value) == (
-            "partitioned variables can't be saved yet (tensor 'w')\n"
-            "Each part can be saved whole: Saver({part.full_name: part, ...}).")
-    assert os.listdir(tmp_path) == []
+        whole = get_variable("w", [5, 2], partitioner=fixed_size_partitioner(count))
+        whole.assign(array)
+        savers = [Saver([whole], **options), Saver(list(whole), **options),
+                  Saver({"w": list(whole)}, **options), Saver(**options)]
+    for n, saver in enumerate(savers):
+        path = saver.save(None, tmp_path / f"model{n}")
+        with tfckpt.open(path) as source:
+            assert len(source.index["w"].slices) == (count if count > 1 else 0)
+            np.testing.assert_array_equal(source["w"], array)
+        for other in (None, 1, 2, 3, 5):
+            with Graph().as_default():
+                again = get_variable("w", [5, 2], partitioner=other and fixed_size_partitioner(
+                    other))
+                Saver(**options).restore(None, path)
+            np.testing.assert_array_equal(again.numpy(), array)
 
 
 @pytest.mark.parametrize("count", [1, 2, 5])

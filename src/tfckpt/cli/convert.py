@@ -20,6 +20,7 @@ keys. SRC is never changed, and nothing appears at DST until all of it is there.
 EPILOG = """Examples:
   tfckpt convert model.ckpt-1000 --to tf2 -o tf2/ckpt
   tfckpt convert tf2/ckpt --to tf1 -o tf1/model.ckpt
+  tfckpt convert old/model.ckpt --to tf1 -o new/model.ckpt     (from V1 to V2)
   tfckpt convert tf2/ckpt --to tf1 --names path --dry-run -o tf1/model.ckpt
 
 In TensorFlow 2:  tf.train.Checkpoint(vars={name: variable}).restore("tf2/ckpt")
@@ -30,8 +31,9 @@ def add_arguments(parser: ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument("path", metavar="SRC", help="a checkpoint: its prefix, any of its files,"
                                                     " or the folder it is in")
-    parser.add_argument("--to", required=True, choices=["tf2", "tf1"],
-                        help="tf2: object-based; tf1: name-based")
+    parser.add_argument("--to", required=True, choices=["tf2", "tf1", "tf1-v1"],
+                        help="tf2: object-based; tf1: name-based; tf1-v1: name-based, in one file"
+                             " of the V1 format")
     parser.add_argument("-o", "--output", required=True, metavar="DST",
                         help="prefix of the result, used exactly as given")
     parser.add_argument("--root", default="vars", metavar="NAME",

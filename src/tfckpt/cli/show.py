@@ -7,7 +7,7 @@ from argparse import ArgumentParser, Namespace
 from tfckpt.cli.options import add_json, add_path, print_json, print_notes
 from tfckpt.core.index import Entry
 from tfckpt.core.opening import open_source
-from tfckpt.core.source import BundleSource
+from tfckpt.core.source import Source
 from tfckpt.errors import UnsupportedError
 from tfckpt.report.text import printable
 from tfckpt.report.values import render_tensor, tensor_json
@@ -43,7 +43,7 @@ def run(options: Namespace) -> int:
     return 0
 
 
-def _line(source: BundleSource, entry: Entry, options: Namespace) -> str:
+def _line(source: Source, entry: Entry, options: Namespace) -> str:
     try:
         return render_tensor(entry, source.read_array(entry), full=options.full)
     except UnsupportedError as error:

@@ -9,14 +9,14 @@ from tfckpt.convert.tf1_to_tf2 import plan_tf1_to_tf2
 from tfckpt.convert.tf2_to_tf1 import NameChoice, plan_tf2_to_tf1
 from tfckpt.core.discovery import as_path
 from tfckpt.core.opening import open_source
-from tfckpt.core.plan import Plan, Progress, no_progress
+from tfckpt.core.plan import Output, Plan, Progress, no_progress
 from tfckpt.core.report import ConvertReport
 from tfckpt.core.source import Source
 from tfckpt.core.writer import DataMode, check_destination, check_keys, write_plan
 
 __all__ = ["Target", "convert", "run_plan"]
 
-Target = Literal["tf1", "tf2"]
+Target = Literal["tf1", "tf2", "tf1-v1"]
 
 
 def convert(src: str | os.PathLike[str], dst: str | os.PathLike[str], *, to: Target,
@@ -33,6 +33,8 @@ def convert(src: str | os.PathLike[str], dst: str | os.PathLike[str], *, to: Tar
         dst: Prefix of the result, used exactly as it is.
         to: ``"tf2"``: ``tf.train.Checkpoint(vars={name: variable})`` restores it, and
             ``assert_consumed()`` holds. ``"tf1"``: ``tf.compat.v1.train.Saver`` restores it.
+            ``"tf1-v1"``: the same in one file of the V1 format, for programs from before 2017;
+            its values are encoded anew.
         root: For TF2, the name that is ``vars`` above.
         names: For TF1, where names come from; see `plan_tf2_to_tf1`.
         data: ``"link"`` the data files (reflink, else hard link, else copy) or ``"copy"``.
@@ -57,11 +59,45 @@ def convert(src: str | os.PathLike[str], dst: str | os.PathLike[str], *, to: Tar
         if to == "tf2":
             plan = plan_tf1_to_tf2(source, root)
         elif to == "tf1":
-            plan = plan_tf2_to_tf1(source, names)
+            plan = plan_to_names(source, names)
+        elif to == "tf1-v1":
+            plan = (plan_tf2_to_tf1(source, names) if source.style == "object-based"
+                    else plan_same_names(source))
+            return _convert_to_v1(source, plan, target,
+                                  overwrite=overwrite, dry_run=dry_run, progress=progress)
         else:
-            raise ValueError(f"to must be 'tf1' or 'tf2', not {to!r}")
+            raise ValueError(f"to must be 'tf1', 'tf1-v1' or 'tf2', not {to!r}")
         return run_plan(source, plan, target, data=data, overwrite=overwrite, dry_run=dry_run,
                         progress=progress)
+
+
+def plan_to_names(source: Source, names: NameChoice) -> Plan:
+    """Plan a name-based checkpoint; one that is name-based already keeps its names.
+
+    Raises:
+        UnsupportedError: It is a name-based V2 bundle already.
+    """
+    if source.style == "object-based" or source.format == "V2":
+        return plan_tf2_to_tf1(source, names)
+    return plan_same_names(source)
+
+
+def plan_same_names(source: Source) -> Plan:
+    """Plan a checkpoint with the same tensors."""
+    return Plan(tuple(Output(entry.key, entry.dtype, entry.shape, source.origin(entry))
+                      for entry in source.index.values()), source.style, source.byte_order)
+
+
+def _convert_to_v1(source: Source, plan: Plan, target: str, *, overwrite: bool, dry_run: bool,
+                   progress: Progress) -> ConvertReport:
+    from tfckpt.core.writer_v1 import check_v1_destination, write_v1_plan  # deferred: rare by now
+
+    files = source.files()
+    if dry_run:
+        check_v1_destination(target, files, overwrite=overwrite)
+        return ConvertReport(source.prefix, target, plan, notes=source.notes)
+    written = write_v1_plan(plan, target, sources=files, overwrite=overwrite, progress=progress)
+    return ConvertReport(source.prefix, target, plan, written, source.notes)
 
 
 def run_plan(source: Source, plan: Plan, target: str, *, data: DataMode = "link",

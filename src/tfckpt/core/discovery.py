@@ -12,16 +12,15 @@ import os
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
+from tfckpt.core.v1files import v1_checkpoints, v1_files, v1_note
 from tfckpt.errors import (
     CheckpointError,
     CheckpointNotFoundError,
     NotACheckpointError,
-    UnsupportedError,
     located,
     nearest,
 )
 from tfckpt.format.naming import index_name, parse_data_name, parse_index_name, parse_meta_name
-from tfckpt.format.table import has_magic
 from tfckpt.storage.local import is_file, list_folder, read_ends, read_file
 
 if TYPE_CHECKING:
@@ -36,12 +35,14 @@ class Found(NamedTuple):
     """Where a checkpoint is.
 
     Attributes:
-        prefix: Its prefix.
+        prefix: Its prefix; of a V1 checkpoint its path, or the pattern of its shards.
         notes: What was corrected on the way, a sentence each.
+        tables: The files of a V1 checkpoint; none of a V2 bundle.
     """
 
     prefix: str
     notes: tuple[str, ...] = ()
+    tables: tuple[str, ...] = ()
 
 
 def as_path(path: str | os.PathLike[str]) -> str:
@@ -58,23 +59,32 @@ def discover(path: str | os.PathLike[str]) -> Found:
     """Find the checkpoint that a path means.
 
     Args:
-        path: A prefix, an ``.index``, ``.data-*`` or ``.meta`` file, a ``checkpoint`` state
-            file, or a folder: one with a state file, a SavedModel, or with one checkpoint.
-            Every character stands for itself; ``[v1]`` is no pattern.
+        path: A prefix, an ``.index``, ``.data-*`` or ``.meta`` file, a V1 file or the pattern
+            of its shards, a ``checkpoint`` state file, or a folder: one with a state file, a
+            SavedModel, or with one checkpoint. Every character stands for itself; ``[v1]`` is
+            no pattern.
 
     Raises:
         CheckpointNotFoundError: Nothing is there; the error names what is beside it.
         NotACheckpointError: It is a file of another kind; the error says which.
-        UnsupportedError: It is a V1 checkpoint.
     """
     text = as_path(path)
     if is_file(index_name(text)):
         return Found(text)
     if os.path.isdir(text):
         return _discover_in_folder(text)
+    v1 = _found_v1(text)
+    if v1 is not None:
+        return v1
     if is_file(text):
         return _discover_by_file(text)
     return _discover_missing(text)
+
+
+def _found_v1(path: str) -> Found | None:
+    """The V1 checkpoint at exactly this path or pattern, if there is one."""
+    tables = v1_files(path)
+    return Found(path, v1_note(path, tables), tables) if tables else None
 
 
 def _discover_by_file(file: str) -> Found:
@@ -98,10 +108,6 @@ def _not_a_checkpoint(file: str) -> CheckpointError:
     from tfckpt.format.sniff import HEAD_SIZE, sniff  # deferred: only for what we can't open
 
     head, tail = read_ends(file, HEAD_SIZE)
-    if has_magic(tail):
-        return UnsupportedError(
-            "this is a checkpoint in the V1 format (one table file), which is not yet supported",
-            file=file)
     kind = sniff(file, head, tail)
     if kind is None:
         return NotACheckpointError("this is not a TensorFlow checkpoint, and nothing tells what"
@@ -131,6 +137,15 @@ def _discover_in_folder(folder: str) -> Found:
         raise CheckpointNotFoundError(
             "the folder has several checkpoints and no state file that says which is meant",
             file=folder, hint=f"Give one of them: {', '.join(prefixes[:10])}.")
+    tables = v1_checkpoints(folder)
+    found = _found_v1(tables[0]) if len(tables) == 1 else None
+    if found is not None:
+        note = f"using the only checkpoint in that folder, {found.prefix}"
+        return found._replace(notes=(note, *found.notes))
+    if tables:
+        raise CheckpointNotFoundError(
+            "the folder has several checkpoints and no state file that says which is meant",
+            file=folder, hint=f"Give one of them: {', '.join(tables[:10])}.")
     if is_file(os.path.join(folder, "saved_model.pb")):
         raise CheckpointNotFoundError(
             "this SavedModel has no variables/variables.index: it holds no checkpoint", file=folder)
@@ -144,9 +159,10 @@ def _discover_missing(path: str) -> Found:
         if prefix and is_file(index_name(prefix)):  # the graph is gone, its checkpoint isn't
             return Found(prefix, (f"using the checkpoint prefix {prefix}",))
     folder, name = os.path.split(path)
-    sharded_v1 = re.compile(re.escape(re.sub(r"-\?{5}-of-\d{5}$", "", name)) + r"-\d{5}-of-\d{5}")
-    for shard in filter(sharded_v1.fullmatch, list_folder(folder)):
-        raise _not_a_checkpoint(os.path.join(folder, shard))
+    patterns = v1_checkpoints(folder, name)
+    found = _found_v1(patterns[0]) if len(patterns) == 1 else None
+    if found is not None:
+        return found._replace(notes=(f"using the V1 shards {found.prefix}", *found.notes))
     if folder and not os.path.isdir(folder):
         raise CheckpointNotFoundError("there is no checkpoint here: its folder doesn't exist",
                                       file=path)
@@ -221,10 +237,12 @@ def _latest_in(folder: str, state: CheckpointState) -> Found:
             note = f"the state file points to {stored}, which is gone; using {prefix} beside it"
             return Found(prefix, () if prefix == written else (note,))
     for prefix in (written, os.path.join(folder, name)):
+        found = _found_v1(prefix)
+        if found is not None:
+            note = f"the state file points to {stored}, which is gone; using {prefix} beside it"
+            return found if prefix == written else found._replace(notes=(note, *found.notes))
         if is_file(prefix):
             return _discover_by_file(prefix)
-    if "?????-of-" in name:  # a sharded V1 checkpoint is recorded as a pattern
-        return _discover_missing(os.path.join(folder, name))
     prefixes = beside(os.path.join(folder, ""))
     raise CheckpointNotFoundError(
         "the checkpoint that the state file names is gone", file=written,

@@ -21,17 +21,15 @@ from tfckpt.format.dtypes import DType
 from tfckpt.format.objectgraph import OBJECT_GRAPH_KEY, VARIABLE_VALUE
 from tfckpt.format.objectkeys import object_key
 from tfckpt.format.runs import Spans, parse_heads, parse_numbers
-from tfckpt.format.slices import Extent, parse_slice, slice_key
+from tfckpt.format.slices import Box, Extent, check_slice, parse_slice, slice_key
 from tfckpt.format.table import Table
 
-__all__ = ["Box", "Entry", "GivenIndex", "Index", "Style", "TableIndex"]
+__all__ = ["Entry", "GivenIndex", "Index", "Style", "TableIndex"]
 
 HEADER_NAME = ""  # of the row that is no tensor's
 _MANY = 64
 
 Style = Literal["name-based", "object-based"]
-Box = tuple[tuple[int, int], ...]
-"""Start and length along each dimension."""
 
 
 class Entry(NamedTuple):
@@ -252,7 +250,8 @@ class TableIndex(Index):
         """
         parts = []
         for extents in map(parse_slice, entry.slices):
-            box = _box(entry, extents)
+            with located(tensor=entry.key):
+                box = check_slice(extents, entry.shape)
             keys = _forms(entry.key.encode("utf-8", "surrogateescape"), entry.shape, extents)
             row = next((row for key in keys if (row := self._stored_part(key)) is not None), None)
             if row is None:
@@ -294,21 +293,6 @@ class _Rows(NamedTuple):
     keys: dict[str, int]
     values: Sequence[bytes]
     slices: dict[bytes, int]
-
-
-def _box(entry: Entry, extents: tuple[Extent, ...]) -> Box:
-    """A slice as numbers, made sure to be in the tensor."""
-    if len(extents) != len(entry.shape):
-        raise FormatError("a slice of the tensor has another rank", expected=len(entry.shape),
-                          got=len(extents), tensor=entry.key)
-    box = tuple((start, size if length is None else length)
-                for (start, length), size in zip(extents, entry.shape, strict=True))
-    if any(start < 0 or length < 0 or start + length > size
-           for (start, length), size in zip(box, entry.shape, strict=True)):
-        raise FormatError("a slice of the tensor isn't in it", tensor=entry.key,
-                          expected=f"a range of {list(entry.shape)}",
-                          got=f"start and length {list(extents)}")
-    return box
 
 
 def _forms(name: bytes, shape: tuple[int, ...], extents: tuple[Extent, ...]) -> list[bytes]:

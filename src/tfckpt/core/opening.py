@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 
 from tfckpt.core.discovery import discover
-from tfckpt.core.source import BundleSource, CrcCheck
+from tfckpt.core.source import BundleSource, CrcCheck, Source
 
 __all__ = ["open_source"]
 
 
 def open_source(path: str | os.PathLike[str], *, check_crc: CrcCheck = "read", mmap: bool = True
-                ) -> BundleSource:
+                ) -> Source:
     """Open a checkpoint as a lazy mapping from key to array.
 
     Args:
@@ -24,7 +24,6 @@ def open_source(path: str | os.PathLike[str], *, check_crc: CrcCheck = "read", m
         CheckpointNotFoundError: Nothing is there; the error names what is beside it.
         NotACheckpointError: It is a file of another kind; the error says which.
         FormatError: Its index is damaged.
-        UnsupportedError: It is a V1 checkpoint.
 
     Example:
         >>> import tfckpt
@@ -33,4 +32,8 @@ def open_source(path: str | os.PathLike[str], *, check_crc: CrcCheck = "read", m
         (3, 4)
     """
     found = discover(path)
+    if found.tables:
+        from tfckpt.core.v1 import V1Source  # deferred: rare by now
+
+        return V1Source(found.prefix, found.tables, notes=found.notes)
     return BundleSource(found.prefix, check_crc=check_crc, mmap=mmap, notes=found.notes)

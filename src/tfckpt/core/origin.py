@@ -26,6 +26,9 @@ class Linkable(Protocol):
     def shard_file(self, shard_id: int) -> str:
         """Path of a data file."""
 
+    def read_checked(self, entry: Entry) -> bytes:
+        """The stored bytes of a tensor in one piece, or of a part, checked against their CRC."""
+
 
 class Reuse(NamedTuple):
     """Bytes that stay where they are; their file is linked and their CRC carried over.

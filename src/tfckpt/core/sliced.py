@@ -13,8 +13,8 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from itertools import product
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from tfckpt.core.index import Box
 from tfckpt.errors import FormatError, TruncatedError, UnsupportedError
+from tfckpt.format.slices import Box
 
 if TYPE_CHECKING:
     import numpy as np

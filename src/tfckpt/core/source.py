@@ -46,10 +46,12 @@ class Source(Mapping[str, "np.ndarray[Any, Any]"], ABC):
     and ``dense/kernel/.ATTRIBUTES/VARIABLE_VALUE``.
 
     Attributes:
+        format: ``"V2"``, a bundle of an index and data files, or ``"V1"``, tables.
         prefix: Path of the checkpoint without the endings of its files.
         notes: What was corrected to get from the path that was given to this one.
     """
 
+    format: Literal["V1", "V2"] = "V2"
     prefix: str
     notes: tuple[str, ...] = ()
 
@@ -62,6 +64,14 @@ class Source(Mapping[str, "np.ndarray[Any, Any]"], ABC):
         """A tensor's bytes as a bundle stores them in one piece, checked against their CRC."""
         chunks = self.stream(self.index.resolve(key))
         return b"".join(chunk if isinstance(chunk, bytes) else chunk.tobytes() for chunk in chunks)
+
+    @abstractmethod
+    def files(self) -> tuple[str, ...]:
+        """Paths of the files that it is read from, as far as there are any."""
+
+    @abstractmethod
+    def shard_file(self, shard_id: int) -> str:
+        """Path of a file that has values."""
 
     @abstractmethod
     def origin(self, entry: Entry) -> Origin:
@@ -284,6 +294,9 @@ class BundleSource(Source):
     def byte_order(self) -> Literal["little", "big"]:
         return self._header.byte_order
 
+    def files(self) -> tuple[str, ...]:
+        return (index_name(self.prefix), *map(self.shard_file, range(self._header.num_shards)))
+
     def shard_file(self, shard_id: int) -> str:
         """Path of a data file."""
         return data_name(self.prefix, shard_id, self._header.num_shards)
@@ -308,7 +321,7 @@ class BundleSource(Source):
 
     def read_bytes(self, key: str) -> bytes:
         entry = self.index.resolve(key)
-        return super().read_bytes(entry.key) if entry.slices else self._read_checked(entry)
+        return super().read_bytes(entry.key) if entry.slices else self.read_checked(entry)
 
     def stream(self, entry: Entry, request: Box | None = None
                ) -> Generator[bytes | np.ndarray[Any, Any], None, int | None]:
@@ -323,7 +336,12 @@ class BundleSource(Source):
         # As it was stored: bytes that are damaged don't become right by being moved.
         return entry.masked_crc32c
 
-    def _read_checked(self, entry: Entry) -> bytes:
+    def read_checked(self, entry: Entry) -> bytes:
+        """The stored bytes of a tensor in one piece, or of a part, checked against their CRC.
+
+        Raises:
+            CheckpointError: As for `read_array`.
+        """
         data = self.read_stored(entry)
         check_entry(entry, data, self.byte_order, self.shard_file(entry.shard_id))
         return data
@@ -423,7 +441,7 @@ class BundleSource(Source):
         unchecked, self._unchecked = self._unchecked, {}
         try:
             for entry in unchecked.values():
-                self._read_checked(entry)
+                self.read_checked(entry)
         finally:
             for file in self._files.values():
                 file.close()

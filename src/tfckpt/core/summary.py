@@ -8,7 +8,7 @@ from collections import Counter
 from tfckpt.core.index import Entry
 from tfckpt.core.report import Group, Role, Summary
 from tfckpt.core.roles import Assigned, assign_roles
-from tfckpt.core.source import BundleSource
+from tfckpt.core.source import Source
 from tfckpt.errors import CheckpointError
 from tfckpt.format.objectgraph import OBJECT_GRAPH_KEY
 from tfckpt.format.objectkeys import parse_object_key
@@ -20,7 +20,7 @@ _ROLES: tuple[Role, ...] = ("model", "optimizer", "ema", "other")
 _SCALAR_INTS = {"int32", "int64", "uint64"}
 
 
-def summarize(source: BundleSource) -> Summary:
+def summarize(source: Source) -> Summary:
     """Count the tensors of a checkpoint by what they are for, and say what its owner may want
     to know.
 
@@ -51,7 +51,7 @@ def _group(role: Role, entries: list[Entry], kinds: tuple[str, ...]) -> Group:
                  tuple(name for name, _ in dtypes.most_common()), kinds)
 
 
-def _hints(groups: dict[Role, Group], n_bytes: int, source: BundleSource, missing: list[int]
+def _hints(groups: dict[Role, Group], n_bytes: int, source: Source, missing: list[int]
            ) -> list[str]:
     hints = []
     if not groups["model"].n_tensors:
@@ -70,7 +70,7 @@ def _hints(groups: dict[Role, Group], n_bytes: int, source: BundleSource, missin
     return hints
 
 
-def find_step(source: BundleSource, roles: dict[str, Assigned]) -> int | None:
+def find_step(source: Source, roles: dict[str, Assigned]) -> int | None:
     """The training step that a checkpoint was saved at, or None if nothing says it."""
     def rank(key: str) -> int | None:
         parsed = parse_object_key(key)

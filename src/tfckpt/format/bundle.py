@@ -8,7 +8,7 @@ with its ``BundleEntryProto``:
     ===== ============== =====================================================
     1     num_shards     how many data files the names count to
     2     endianness     byte order of the data files: 0 little, 1 big
-    3     version        {1 producer, 2 min_consumer, 3 bad_consumers}
+    3     version        see `versions`
     ===== ============== =====================================================
 
     ===== ============== =====================================================
@@ -32,11 +32,18 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from tfckpt.errors import CheckpointError, FormatError, UnsupportedError
+from tfckpt.errors import CheckpointError, FormatError
 from tfckpt.format import proto
 from tfckpt.format.dtypes import DType, dtype_numbered
 from tfckpt.format.strings import ByteOrder
-from tfckpt.format.varint import encode_varint, parse_varint
+from tfckpt.format.varint import encode_varint
+from tfckpt.format.versions import (
+    VERSION,
+    Versions,
+    check_versions,
+    encode_versions,
+    parse_versions,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -45,18 +52,18 @@ if TYPE_CHECKING:
 __all__ = [
     "HEADER_KEY",
     "MOST_SHARDS",
-    "VERSION",
     "BundleEntry",
     "BundleHeader",
     "EntryParser",
     "encode_entries",
     "encode_entry",
     "encode_header",
+    "encode_shape",
     "parse_header",
+    "parse_shape",
 ]
 
 HEADER_KEY = b""
-VERSION = 1
 MOST_SHARDS = 99_999_999  # more than anyone has; bounds loops over shard numbers
 
 
@@ -89,46 +96,21 @@ def parse_header(data: bytes) -> BundleHeader:
         >>> parse_header(bytes.fromhex("08011a020801")).num_shards
         1
     """
-    num_shards = endianness = producer = min_consumer = 0
-    bad: tuple[int, ...] = ()
+    num_shards = endianness = 0
+    versions = Versions(producer=0)
     for field in proto.parse_fields(data):
         if field.number == 1:
             num_shards = proto.signed(field.as_int())
         elif field.number == 2:
             endianness = field.as_int()
         elif field.number == 3:
-            producer, min_consumer, bad = _parse_versions(field.as_bytes())
+            versions = parse_versions(field.as_bytes())
     if endianness > 1:
         raise FormatError("the header has an unknown byte order", expected="0 or 1", got=endianness)
     if not 0 <= num_shards <= MOST_SHARDS:
         raise FormatError("the header has an impossible number of shards", got=num_shards)
-    if min_consumer > VERSION:
-        raise UnsupportedError("the checkpoint asks for a newer reader",
-                               expected=f"format version {VERSION} or less", got=min_consumer)
-    if producer < 0:
-        raise UnsupportedError("the checkpoint is of a version that is too old",
-                               expected="format version 0 or more", got=producer)
-    if VERSION in bad:
-        raise UnsupportedError(f"the checkpoint forbids readers of format version {VERSION}")
-    return BundleHeader(num_shards, "big" if endianness else "little", producer, min_consumer, bad)
-
-
-def _parse_versions(data: bytes) -> tuple[int, int, tuple[int, ...]]:
-    producer = min_consumer = 0
-    bad: list[int] = []
-    for field in proto.parse_fields(data):
-        if field.number == 1:
-            producer = proto.signed(field.as_int())
-        elif field.number == 2:
-            min_consumer = proto.signed(field.as_int())
-        elif field.number == 3 and field.wire_type == proto.BYTES:  # packed
-            packed, at = field.as_bytes(), 0
-            while at < len(packed):
-                version, at = parse_varint(packed, at)
-                bad.append(proto.signed(version))
-        elif field.number == 3:
-            bad.append(proto.signed(field.as_int()))
-    return producer, min_consumer, tuple(bad)
+    check_versions(versions)
+    return BundleHeader(num_shards, "big" if endianness else "little", *versions)
 
 
 def encode_header(header: BundleHeader) -> bytes:
@@ -138,13 +120,9 @@ def encode_header(header: BundleHeader) -> bytes:
         >>> encode_header(BundleHeader(num_shards=1)).hex(" ")
         '08 01 1a 02 08 01'
     """
-    versions = proto.encode_int(1, header.producer) + proto.encode_int(2, header.min_consumer)
-    if header.bad_consumers:
-        versions += proto.encode_bytes(
-            3, b"".join(encode_varint(v & 0xFFFFFFFFFFFFFFFF) for v in header.bad_consumers))
     return (proto.encode_int(1, header.num_shards)
             + proto.encode_int(2, header.byte_order == "big")
-            + proto.encode_bytes(3, versions))
+            + proto.encode_bytes(3, encode_versions(Versions(*header[2:]))))
 
 
 class BundleEntry(NamedTuple):
@@ -232,7 +210,7 @@ class EntryParser:
     def _learn(self, data: bytes, end: int) -> tuple[DType, tuple[int, ...]]:
         if data[0] != 0x08 or data[2] != 0x12 or (data[1] | data[3]) > 0x7F or end > len(data):
             raise KeyError
-        head = self._heads[data[:end]] = dtype_numbered(data[1]), _parse_shape(data[4:end])
+        head = self._heads[data[:end]] = dtype_numbered(data[1]), parse_shape(data[4:end])
         return head
 
 
@@ -248,7 +226,7 @@ def _parse_entry(data: bytes) -> BundleEntry:
         if field.number == 1:
             dtype = dtype_numbered(field.as_int())
         elif field.number == 2:
-            shape = _parse_shape(field.as_bytes())
+            shape = parse_shape(field.as_bytes())
         elif field.number == 3:
             shard_id = field.as_int()
         elif field.number == 4:
@@ -266,7 +244,12 @@ def _parse_entry(data: bytes) -> BundleEntry:
     return BundleEntry(dtype, shape, shard_id, offset, size, crc, tuple(slices))
 
 
-def _parse_shape(data: bytes) -> tuple[int, ...]:
+def parse_shape(data: bytes) -> tuple[int, ...]:
+    """Parse a ``TensorShapeProto``.
+
+    Raises:
+        FormatError: A dimension is negative, or the rank isn't known.
+    """
     dims = []
     for field in proto.parse_fields(data):
         if field.number == 2:
@@ -387,6 +370,15 @@ def _encode_alike(head: bytes, digits: int, offsets: NDArray[np.int64], tail: by
     return [packed[at:at + width] for at in range(0, len(packed), width)]
 
 
+def encode_shape(shape: tuple[int, ...]) -> bytes:
+    """Encode a ``TensorShapeProto``; a dimension of 0 is an empty message.
+
+    Example:
+        >>> encode_shape((2, 0)).hex(" ")
+        '12 02 08 02 12 00'
+    """
+    return b"".join(proto.encode_bytes(2, proto.encode_int(1, size)) for size in shape)
+
+
 def _encode_head(dtype: DType, shape: tuple[int, ...]) -> bytes:
-    dims = b"".join(proto.encode_bytes(2, proto.encode_int(1, size)) for size in shape)
-    return proto.encode_int(1, dtype.number) + proto.encode_bytes(2, dims)
+    return proto.encode_int(1, dtype.number) + proto.encode_bytes(2, encode_shape(shape))

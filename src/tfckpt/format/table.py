@@ -28,6 +28,7 @@ from typing import NamedTuple
 
 from tfckpt.errors import ChecksumError, FormatError, TruncatedError, located
 from tfckpt.format.block import (
+    BLOCK_SIZE,
     KeyBudget,
     Row,
     encode_block,
@@ -39,7 +40,8 @@ from tfckpt.format.crc32c import masked_crc32c
 from tfckpt.format.snappy import decompress
 from tfckpt.format.varint import encode_varint, parse_varint
 
-__all__ = ["FOOTER_SIZE", "MAGIC", "BlockHandle", "Table", "encode_table", "has_magic",
+__all__ = ["FOOTER_SIZE", "MAGIC", "BlockHandle", "Table", "encode_table", "encode_table_in_parts",
+           "has_magic",
            "parse_footer", "parse_table", "read_block", "table_of"]
 
 FOOTER_SIZE = 48
@@ -279,6 +281,54 @@ def encode_table(rows: Iterable[Row]) -> bytes:
     return bytes(out) + handles.ljust(FOOTER_SIZE - len(MAGIC), b"\0") + MAGIC
 
 
+def encode_table_in_parts(rows: Iterable[Row]) -> Iterator[bytes]:
+    """Encode rows as a table file, as `encode_table`, without holding more than a few blocks.
+
+    Args:
+        rows: ``(key, value)``, ascending by key.
+
+    Yields:
+        The file's bytes, one part after another.
+
+    Raises:
+        FormatError: The keys are not in ascending order.
+    """
+    pending: list[Row] = []
+    index: list[Row] = []
+    at = size = 0
+
+    def next_block() -> bytes:
+        nonlocal at, pending, size
+        content, end = encode_block(pending)
+        key = pending[end - 1][0]
+        separator = (shortest_separator(key, pending[end][0]) if end < len(pending)
+                     else short_successor(key))
+        index.append((separator, BlockHandle(at, len(content)).encode()))
+        pending = pending[end:]
+        size = sum(len(key) + len(value) for key, value in pending)
+        stored = _stored(content)
+        at += len(stored)
+        return stored
+
+    for row in rows:
+        if pending and row[0] <= pending[-1][0]:
+            raise FormatError("keys of a table must be ascending",
+                              got=f"{pending[-1][0][:200]!r}, then {row[0][:200]!r}")
+        pending.append(row)
+        size += len(row[0]) + len(row[1])
+        # Twice the size of a block: its end is surely among the rows, and more behind it.
+        while size >= 2 * BLOCK_SIZE and len(pending) > 1:
+            yield next_block()
+    while pending:
+        yield next_block()
+    metaindex = _stored(encode_block([])[0])
+    index_block = encode_block(index, interval=1, limit=None)[0]
+    handles = (BlockHandle(at, len(metaindex) - TRAILER_SIZE).encode()
+               + BlockHandle(at + len(metaindex), len(index_block)).encode())
+    yield metaindex + _stored(index_block)
+    yield handles.ljust(FOOTER_SIZE - len(MAGIC), b"\0") + MAGIC
+
+
 def _encode_blocks(rows: list[Row]) -> Iterator[tuple[bytes, int]]:
     """Contents of each data block, and the number of the row after its last."""
     if len(rows) >= (_MANY_ROWS if "numpy" in sys.modules else 100 * _MANY_ROWS):
@@ -300,9 +350,14 @@ def _encode_blocks(rows: list[Row]) -> Iterator[tuple[bytes, int]]:
 
 def _write_block(out: bytearray, content: bytes) -> BlockHandle:
     handle = BlockHandle(len(out), len(content))
-    stored = content + bytes([_RAW])
-    out += stored + struct.pack("<I", masked_crc32c(stored))
+    out += _stored(content)
     return handle
+
+
+def _stored(content: bytes) -> bytes:
+    """A block with its type and checksum."""
+    stored = content + bytes([_RAW])
+    return stored + struct.pack("<I", masked_crc32c(stored))
 
 
 def shortest_separator(last: bytes, following: bytes) -> bytes:

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 
 from tfckpt.core.index import Entry
 from tfckpt.core.opening import open_source
-from tfckpt.core.source import BundleSource
+from tfckpt.core.source import Source
 from tfckpt.errors import VariableError, nearest
 from tfckpt.train.loadreport import (
     MOST_SHOWN,
@@ -152,7 +152,7 @@ def _hint(target: str, program: dict[str, Target]) -> str:
             "names are those of variables made by get_variable in the current graph")
 
 
-def _check(loads: list[_Load], source: BundleSource, problems: list[str]) -> None:
+def _check(loads: list[_Load], source: Source, problems: list[str]) -> None:
     """Refuse a map that can't be followed from its beginning to its end.
 
     Raises:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Any
 
 from tfckpt.core.index import Entry
-from tfckpt.core.source import BundleSource
+from tfckpt.core.source import Source
 from tfckpt.errors import CheckpointError
 from tfckpt.train.graphview import GraphView, Stored, view_objects
 from tfckpt.train.loadreport import LoadReport, Mismatch, RestoreError
@@ -33,7 +33,7 @@ class NamedRestoration:
         mismatched: Values that differ in shape or dtype, why nothing was loaded.
     """
 
-    def __init__(self, source: BundleSource) -> None:
+    def __init__(self, source: Source) -> None:
         self.source = source
         self.number = next_number()
         self.loaded: dict[str, None] = {}

@@ -13,7 +13,7 @@ from typing import Any
 from tfckpt.core.collection import no_collection
 from tfckpt.core.discovery import as_path
 from tfckpt.core.opening import open_source
-from tfckpt.core.source import BundleSource
+from tfckpt.core.source import Source
 from tfckpt.core.writer import write_plan
 from tfckpt.errors import CheckpointNotFoundError, VariableError, VariableTypeError
 from tfckpt.train.byname import NamedRestoration
@@ -236,7 +236,7 @@ class Checkpoint(Trackable):
         return lambda: view_objects(target, self._all_attached())
 
 
-def _open(save_path: Path) -> BundleSource:
+def _open(save_path: Path) -> Source:
     """Open a checkpoint, or the variables of a SavedModel.
 
     Raises:

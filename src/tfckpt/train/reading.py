@@ -11,7 +11,7 @@ from typing import Any
 
 from tfckpt.core.collection import no_collection
 from tfckpt.core.opening import open_source
-from tfckpt.core.source import BundleSource
+from tfckpt.core.source import Source
 from tfckpt.format.dtypes import DType
 
 __all__ = ["CheckpointReader", "list_variables", "load_checkpoint", "load_variable"]
@@ -26,7 +26,7 @@ class CheckpointReader:
         source: The opened checkpoint.
     """
 
-    def __init__(self, source: BundleSource) -> None:
+    def __init__(self, source: Source) -> None:
         self._source = source
 
     def get_variable_to_shape_map(self) -> dict[str, list[int]]:

@@ -20,7 +20,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from tfckpt.core.index import Entry
-from tfckpt.core.source import BundleSource
+from tfckpt.core.source import Source
 from tfckpt.errors import CheckpointError, CheckpointWarning
 from tfckpt.format.objectgraph import VARIABLE_VALUE, Attribute, Node, nodes_with_values
 from tfckpt.format.objectkeys import escape_local_name
@@ -81,7 +81,7 @@ class Restoration:
         silent: Whether it says nothing in the end.
     """
 
-    def __init__(self, source: BundleSource) -> None:
+    def __init__(self, source: Source) -> None:
         self.silent = True  # until it has begun well
         self.source = source
         self.nodes = source.object_graph

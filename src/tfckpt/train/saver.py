@@ -17,8 +17,9 @@ from tfckpt.core.collection import no_collection
 from tfckpt.core.discovery import STATE_FILE, as_path
 from tfckpt.core.index import Entry
 from tfckpt.core.opening import open_source
+from tfckpt.core.origin import Given, Part, Sliced
 from tfckpt.core.plan import Output, Plan
-from tfckpt.core.source import BundleSource
+from tfckpt.core.source import Source
 from tfckpt.core.writer import write_plan
 from tfckpt.errors import (
     CheckpointWarning,
@@ -58,7 +59,8 @@ class Saver:
             by default all that the current graph lists as global or as saveable.
         reshape: Whether a stored value of another shape is poured into the variable's, row by
             row, if it has as many elements.
-        sharded: Accepted for scripts that give it; there is one machine, so one shard.
+        sharded: Whether a V1 checkpoint is named as one of several shards. There is one
+            machine, so there is one; in V2 it makes no difference.
         max_to_keep: How many of the last saves are kept; None or 0 keeps all.
         keep_checkpoint_every_n_hours: What is deleted otherwise is kept for good if so many
             hours have passed since the last that was.
@@ -68,7 +70,7 @@ class Saver:
         builder: Not supported.
         defer_build: Whether the variables are collected when `build` is called.
         allow_empty: Whether there may be nothing to save; then save and restore do nothing.
-        write_version: 2; V1 isn't supported yet.
+        write_version: 2, or 1 for the V1 format: one table file with the values inside.
         pad_step_number: Whether steps in names have eight digits.
         save_relative_paths: Whether the state file has relative paths.
         filename: Not used.
@@ -117,18 +119,21 @@ class Saver:
         if saver_def is not None or builder is not None:
             raise UnsupportedError("a Saver can't be made from a saver_def or a builder; both"
                                    " describe operations of a TensorFlow graph")
-        if write_version != 2:
-            raise UnsupportedError("only V2 checkpoints can be written yet", expected=2,
-                                   got=write_version)
+        if write_version not in (1, 2):
+            raise UnsupportedError("there is no such version of the checkpoint format",
+                                   expected="1 or 2", got=write_version)
         if defer_build and var_list:
             raise VariableError("a Saver that is built later takes no list of variables",
                                 hint="Variables made until then are included by themselves.")
         self._var_list = var_list
+        self._is_v1 = write_version == 1
+        self._sharded = sharded
         self._reshape = reshape
         self._allow_empty = allow_empty
         self._pad_step_number = pad_step_number
         self._retention = Retention(max_to_keep, keep_checkpoint_every_n_hours,
-                                    save_relative_paths=save_relative_paths)
+                                    save_relative_paths=save_relative_paths,
+                                    format_version=write_version)
         self._by_name: dict[str, Any] | None = None
         if not defer_build:
             self.build()
@@ -214,7 +219,6 @@ class Saver:
         Raises:
             PathConflictError: The checkpoint would be where the state file goes.
             StorageError: The system refuses.
-            UnsupportedError: There is a partitioned variable.
         """
         if not self.variables:
             return None
@@ -235,11 +239,22 @@ class Saver:
             raise PathConflictError(
                 "the checkpoint would be where the state file of its folder goes", file=prefix,
                 hint="Save it under another name, or give the state file another one.")
-        write_plan(plan, prefix, overwrite=True)
+        if self._is_v1:
+            prefix = self._write_v1(plan, prefix)
+        else:
+            write_plan(plan, prefix, overwrite=True)
         if write_state:
             self._retention.saved(prefix, latest_filename=latest_filename,
                                   meta_graph_suffix=meta_graph_suffix)
         return prefix
+
+    def _write_v1(self, plan: Plan, path: str) -> str:
+        """Write one file; a sharded save is known by the pattern of its shards."""
+        from tfckpt.core.writer_v1 import write_v1_plan  # deferred: rare by now
+
+        shard = path + "-00000-of-00001" if self._sharded else path
+        write_v1_plan(plan, shard, overwrite=True)
+        return path + "-?????-of-00001" if self._sharded else path
 
     def _prefix(self, save_path: str, global_step: Any) -> str:
         if global_step is None:
@@ -332,22 +347,32 @@ class Saver:
 
 
 def plan_names(values: Mapping[str, Any]) -> Plan:
-    """Plan a name-based checkpoint of live values, in TensorFlow's order: sorted by name.
-
-    Raises:
-        UnsupportedError: There is a partitioned variable.
-    """
+    """Plan a name-based checkpoint of live values, in TensorFlow's order: sorted by name."""
     outputs: list[Output] = []
     for name, value in sorted(values.items()):
         if isinstance(value, Variable):  # nearly all, and always the same
             outputs.append(array_output(name, value.array, value.dtype))
             continue
         if isinstance(value, PartitionedVariable):
-            raise UnsupportedError(
-                "partitioned variables can't be saved yet", tensor=name,
-                hint="Each part can be saved whole: Saver({part.full_name: part, ...}).")
+            outputs.append(_partitioned_output(name, value))
+            continue
         outputs += [value_output(item.key, item.value) for item in _stored(name, value)]
     return Plan(tuple(outputs), "name-based")
+
+
+def _partitioned_output(name: str, whole: PartitionedVariable) -> Output:
+    """A partitioned variable as its parts, each where it belongs in the whole."""
+    parts = []
+    for part in whole:
+        info = part.save_slice_info
+        assert info is not None  # PartitionedVariable saw to it
+        extents = tuple(zip(info.var_offset, info.var_shape, strict=True))
+        origin = array_output(name, part.array, part.dtype).origin
+        assert isinstance(origin, Given)
+        parts.append(Part(extents, origin))
+    if len(parts) == 1 and parts[0].extents == tuple((0, size) for size in whole.shape):
+        return Output(name, whole.dtype, whole.shape, parts[0].origin)
+    return Output(name, whole.dtype, whole.shape, Sliced(tuple(parts)))
 
 
 def _stored(name: str, value: Any) -> list[Stored]:
@@ -434,7 +459,7 @@ class _Names:
     In an object-based one these are its keys and the full names in its object graph.
     """
 
-    def __init__(self, source: BundleSource) -> None:
+    def __init__(self, source: Source) -> None:
         self.prefix = source.prefix
         self.index = source.index
         self._keys: dict[str, list[str]] = {}
