@@ -47,3 +47,14 @@ def max_shard_size_policy(size, tensors):
     shards = sharding_policies.MaxShardSizePolicy(size)(shardable)
     return [{name: {spec: list(value.shape) for spec, value in parts.items()}
              for name, parts in shard.items()} for shard in shards if shard]
+
+
+def merge(prefixes, target, delete):
+    """The MergeV2Checkpoints operation."""
+    args = {"checkpoint_prefixes": prefixes, "destination_prefix": target,
+            "delete_old_dirs": delete}
+    if tf.executing_eagerly():
+        tf.raw_ops.MergeV2Checkpoints(**args)
+        return
+    with tf1.Graph().as_default(), tf1.Session() as session:
+        session.run(tf.raw_ops.MergeV2Checkpoints(**args))

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import tfckpt
+from tfckpt.convert.merge import merge
 from tfckpt.convert.reshard import Split, plan_reshard, reshard
 from tfckpt.core.arrays import array_output
 from tfckpt.core.plan import Plan
@@ -115,3 +116,18 @@ def test_behaviour_103_tensors_are_cut_as_max_shard_size_policy_cuts_them(tmp_pa
                      for spec, shape in parts.items()} for key, parts in shard.items()}
               for shard in theirs]
     assert ours == theirs
+
+
+def test_behaviour_93_parts_are_merged_as_tensorflow_merges_them(tmp_path, tf):
+    """Index and data byte for byte, slices of one variable in both parts."""
+    array = numbers("float32", (4, 6))
+    for n, (spec, part) in enumerate({"0,1:0,6": array[:1], "1,3:0,6": array[1:]}.items()):
+        tf("save_slices", "slice_snippets", prefix=str(tmp_path / f"part-{n:05d}-of-00002"),
+           rows=[("w", f"4 6 {spec}", packed(part, "float32")),
+                 (f"b{1 - n}", "", packed(array[n], "float32"))])
+    parts = [str(tmp_path / f"part-{n:05d}-of-00002") for n in range(2)]
+    merge(parts, tmp_path / "ours")
+    tf("merge", "slice_snippets", prefixes=parts, target=str(tmp_path / "theirs"), delete=False)
+    for ending in (".index", ".data-00000-of-00002", ".data-00001-of-00002"):
+        assert (tmp_path / ("ours" + ending)).read_bytes() == \
+            (tmp_path / ("theirs" + ending)).read_bytes()

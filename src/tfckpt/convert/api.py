@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import Literal
 
 from tfckpt.convert.tf1_to_tf2 import plan_tf1_to_tf2
@@ -100,17 +101,22 @@ def _convert_to_v1(source: Source, plan: Plan, target: str, *, overwrite: bool, 
     return ConvertReport(source.prefix, target, plan, written, source.notes)
 
 
-def run_plan(source: Source, plan: Plan, target: str, *, data: DataMode = "link",
+def run_plan(source: Source | Sequence[Source], plan: Plan, target: str, *, data: DataMode = "link",
              overwrite: bool = False, dry_run: bool = False, progress: Progress = no_progress
              ) -> ConvertReport:
-    """Write what a rule made of one source, or only say what would be written.
+    """Write what a rule made of one source or several, or only say what would be written.
 
     Raises:
         CheckpointError: Nothing was written.
     """
     check_keys(plan)
+    sources = [source] if isinstance(source, Source) else source
+    prefixes = [item.prefix for item in sources]
+    report = ConvertReport(", ".join(prefixes), target, plan,
+                           notes=tuple(note for item in sources for note in item.notes))
+    # Also what isn't linked but streamed must not be written over.
+    check_destination(target, prefixes, overwrite=overwrite)
     if dry_run:
-        check_destination(target, [source.prefix], overwrite=overwrite)
-        return ConvertReport(source.prefix, target, plan, notes=source.notes)
+        return report
     files = write_plan(plan, target, data=data, overwrite=overwrite, progress=progress)
-    return ConvertReport(source.prefix, target, plan, files, source.notes)
+    return report._replace(files=files)

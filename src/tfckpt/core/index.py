@@ -245,7 +245,7 @@ class TableIndex(Index):
             Start and length along each dimension, as numbers, with the entry of each slice.
 
         Raises:
-            TruncatedError: A part has no row, or the parts don't add up to the whole.
+            TruncatedError: A part has no row.
             FormatError: A part isn't in the tensor, or of another dtype or shape than it says.
         """
         parts = []
@@ -265,11 +265,6 @@ class TableIndex(Index):
                                   expected=f"{entry.dtype} {list(shape)}",
                                   got=f"{part.dtype} {list(part.shape)}", tensor=entry.key)
             parts.append((box, part))
-        stored = sum(part.n_elements for _, part in parts)
-        if stored != entry.n_elements:
-            raise TruncatedError("the slices of the tensor don't add up to its shape",
-                                 expected=f"{entry.n_elements} elements", got=stored,
-                                 tensor=entry.key)
         return parts
 
     def _stored_part(self, key: bytes) -> bytes | None:

@@ -1,0 +1,61 @@
+"""``tfckpt merge``: several checkpoints as one."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+
+from tfckpt.cli.options import add_json, print_json, print_lines, print_notes
+from tfckpt.cli.progress import progress_bar
+from tfckpt.convert.merge import merge
+from tfckpt.report.json import convert_json
+from tfckpt.report.text import render_convert, render_plan
+
+__all__ = ["DESCRIPTION", "EPILOG", "add_arguments", "run"]
+
+DESCRIPTION = """\
+Write several checkpoints as one, without moving their data.
+
+The result has all tensors of all of them. A name that two of them have is refused, unless
+both hold slices of one partitioned variable. A folder P_temp that an interrupted sharded
+save left behind stands for the parts in it."""
+EPILOG = """Examples:
+  tfckpt merge encoder/ckpt decoder/ckpt -o both/ckpt
+  tfckpt merge model.ckpt-1000_temp_* -o model.ckpt-1000
+  tfckpt merge model.ckpt-1000_temp -o model.ckpt-1000 --delete-parts"""
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument("paths", metavar="SRC", nargs="+",
+                        help="a checkpoint: its prefix, any of its files, or the folder it is in;"
+                             " or a folder of parts")
+    parser.add_argument("-o", "--output", required=True, metavar="DST",
+                        help="prefix of the result, used exactly as given")
+    parser.add_argument("--allow-missing", action="store_true",
+                        help="merge the parts that are there, if some are missing")
+    parser.add_argument("--delete-parts", action="store_true",
+                        help="remove the sources when the result is written")
+    parser.add_argument("--data", default="link", choices=["link", "copy"],
+                        help="link the data files (the default), or copy them")
+    parser.add_argument("--overwrite", action="store_true",
+                        help="replace a checkpoint that is there already")
+    parser.add_argument("--dry-run", action="store_true",
+                        help="print every tensor; write nothing")
+    add_json(parser)
+
+
+def run(options: Namespace) -> int:
+    """Merge them."""
+    with progress_bar("copying") as progress:
+        report = merge(options.paths, options.output, data=options.data,
+                       overwrite=options.overwrite, dry_run=options.dry_run,
+                       allow_missing=options.allow_missing, delete_sources=options.delete_parts,
+                       progress=progress)
+    print_notes(report.notes)
+    if options.json:
+        print_json(convert_json(report))
+        return 0
+    if options.dry_run:
+        print_lines(render_plan(report))
+    print_lines(render_convert(report))
+    return 0

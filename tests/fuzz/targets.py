@@ -1,0 +1,276 @@
+"""What is fuzzed: for each parser and job, bytes to start from and what is done with any bytes.
+
+Used by tools/fuzz.py, by the tests beside this file and by atheris. A target returns or raises
+`CheckpointError`; anything else is a finding.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+import tfckpt
+from tfckpt.convert.reshard import plan_reshard
+from tfckpt.convert.tf1_to_tf2 import plan_tf1_to_tf2
+from tfckpt.convert.tf2_to_tf1 import plan_tf2_to_tf1
+from tfckpt.core.summary import summarize
+from tfckpt.core.verify import verify
+from tfckpt.errors import CheckpointError
+from tfckpt.format import (
+    block,
+    bundle,
+    objectgraph,
+    orderedcode,
+    proto,
+    savedslices,
+    slices,
+    snappy,
+    sniff,
+    state,
+    strings,
+    table,
+    tensorvalues,
+    variants,
+    varint,
+    versions,
+)
+from tfckpt.format.dtypes import DTYPES
+from tfckpt.format.runs import parse_heads, parse_numbers, parse_runs
+
+__all__ = ["TARGETS", "Target", "run"]
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+GOLDENS = ROOT / "tests" / "goldens"
+BUNDLES = ["tf1.15/names", "tf1.15/dtypes", "tf1.15/strings", "tf1.15/sliced", "tf2.21/vars-1",
+           "tf2.21/nested", "tf2.21/state"]
+_FOLDER = Path("/dev/shm" if os.path.isdir("/dev/shm") else tempfile.gettempdir())
+
+
+class Target(NamedTuple):
+    """Something that takes bytes of a file.
+
+    Attributes:
+        seeds: What they look like.
+        run: Takes any; raises nothing but CheckpointError.
+        rows: Whether they are a table whose rows may be changed under right checksums.
+    """
+
+    seeds: Callable[[], list[bytes]]
+    run: Callable[[bytes], object]
+    rows: bool = False
+
+
+def run(name: str, data: bytes) -> bool:
+    """Give bytes to a target.
+
+    Returns:
+        Whether it made something of them.
+
+    Raises:
+        Exception: A finding.
+    """
+    try:
+        TARGETS[name].run(data)
+    except CheckpointError:
+        return False
+    return True
+
+
+def _indexes() -> list[bytes]:
+    return [(GOLDENS / f"{name}.index").read_bytes() for name in BUNDLES]
+
+
+def _rows() -> list[tuple[bytes, bytes]]:
+    return [row for data in _indexes() for row in table.parse_table(data)]
+
+
+def _entries() -> list[bytes]:
+    return [value for key, value in _rows() if key]
+
+
+def _blocks() -> list[bytes]:
+    found = []
+    for data in _indexes():
+        opened = table.table_of(data)
+        found += [opened.read_block(handle) for handle in opened.handles()]
+    return found
+
+
+def _v1() -> list[bytes]:
+    return [(GOLDENS / "tf1.15" / "v1.ckpt").read_bytes()]
+
+
+def _regions(dtype: str) -> list[bytes]:
+    found = []
+    for name in BUNDLES:
+        with tfckpt.open(GOLDENS / name) as source:
+            found += [source.read_bytes(key) for key, entry in source.index.items()
+                      if entry.dtype.name == dtype]
+    return found
+
+
+def _graphs() -> list[bytes]:
+    return [strings.parse_strings(region, 1).elements[0] for region in _regions("string")
+            if b"VARIABLE_VALUE" in region]
+
+
+def _strings(data: bytes) -> None:
+    strings.parse_strings(data[1:], data[0] if data else 0)
+
+
+def _variants(data: bytes) -> None:
+    variants.parse_variants(data[1:], data[0] if data else 0)
+
+
+def _values(data: bytes) -> None:
+    if len(data) > 2:
+        tensorvalues.parse_values(data[2:], DTYPES[data[0] % len(DTYPES)], data[1])
+
+
+def _ordered(data: bytes) -> None:
+    for parse in (orderedcode.parse_string, orderedcode.parse_unsigned, orderedcode.parse_signed):
+        try:
+            parse(data)
+        except CheckpointError:
+            continue
+
+
+def _entry(data: bytes) -> None:
+    parser = bundle.EntryParser()
+    parser.parse_head(data)
+    entry = parser.parse(data)
+    for part in entry.slices:
+        slices.check_slice(slices.parse_slice(part), entry.shape)
+
+
+def _table(data: bytes) -> None:
+    opened = table.table_of(data)
+    for key in (b"", b"a", b"model", b"\xff"):
+        opened.get(key)
+        opened.seek(key)
+    opened.columns()
+
+
+def _runs(data: bytes) -> None:
+    """Blocks at once, also where the plain parser would be quicker; both must agree."""
+    columns = parse_runs([data])
+    if columns is not None:
+        rows = block.parse_block(data, block.KeyBudget(1 << 30))
+        assert list(zip(columns.keys, columns.values, strict=True)) == rows
+        parse_heads(columns.values)
+        parse_numbers(columns.values)
+
+
+def _sniff(data: bytes) -> None:
+    sniff.sniff("model.bin", data[:sniff.HEAD_SIZE], data[-64:])
+
+
+def _text(data: bytes) -> None:
+    slices.parse_slice_spec(data.decode("latin-1"))
+
+
+class _Bundle:
+    """A checkpoint in a folder of its own, one file of which is any bytes."""
+
+    def __init__(self, name: str, ending: str) -> None:
+        self.name, self.ending = name, ending
+        self.folder: Path | None = None
+
+    def seeds(self) -> list[bytes]:
+        return [(GOLDENS / (self.name + self.ending)).read_bytes()]
+
+    def run(self, data: bytes) -> None:
+        if self.folder is None:
+            # One for each process; the system clears it away.
+            self.folder = Path(tempfile.mkdtemp(prefix="tfckpt-fuzz-", dir=_FOLDER))
+            golden = GOLDENS / self.name
+            for file in golden.parent.glob(golden.name + ".*"):
+                (self.folder / ("m" + file.name[len(golden.name):])).write_bytes(file.read_bytes())
+        (self.folder / ("m" + self.ending)).write_bytes(data)
+        _use(self.folder / ("m.ckpt" if self.ending == ".ckpt" else "m"))
+
+
+def _use(path: Path) -> None:
+    """Everything that a user may do to a file that came by mail."""
+    with tfckpt.open(path) as source:
+        for key in list(source):
+            try:
+                entry = source.index[key]
+                for _, part in source.parts(entry):
+                    source.parts(part)
+                source.read_bytes(key)
+                source[key]
+            except CheckpointError:
+                continue
+        for job in (lambda: source.object_graph, lambda: summarize(source),
+                    lambda: list(source.index.heads()), lambda: verify(source),
+                    lambda: plan_tf1_to_tf2(source), lambda: plan_tf2_to_tf1(source),
+                    lambda: plan_reshard(source, max_shard_size=64)):
+            try:
+                job()
+            except CheckpointError:
+                continue
+
+
+def _state_file(data: bytes) -> None:
+    """A folder whose state file is any bytes."""
+    folder = _FOLDER / f"tfckpt-fuzz-state-{os.getpid()}"
+    if not folder.exists():
+        folder.mkdir()
+        (folder / "m.index").write_bytes(_indexes()[0])
+    (folder / "checkpoint").write_bytes(data)
+    tfckpt.open(folder)
+
+
+def _bundle(name: str, ending: str, *, rows: bool = False) -> Target:
+    files = _Bundle(name, ending)
+    return Target(files.seeds, files.run, rows)
+
+
+def _prefixed(seeds: Iterable[bytes], *heads: bytes) -> list[bytes]:
+    return [head + seed for seed in seeds for head in heads]
+
+
+TARGETS: dict[str, Target] = {
+    "varint": Target(lambda: [b"\xac\x02", b"\xff" * 9 + b"\x01"], varint.parse_varint),
+    "proto": Target(_entries, lambda data: list(proto.parse_fields(data))),
+    "versions": Target(lambda: [b"\x08\x01", b"\x08\x01\x10\x01\x18\x05"],
+                       lambda data: versions.check_versions(versions.parse_versions(data))),
+    "header": Target(lambda: [b"\x08\x01\x1a\x02\x08\x01"], bundle.parse_header),
+    "entry": Target(_entries, _entry),
+    "block": Target(_blocks, block.parse_block),
+    "seek": Target(_blocks, lambda data: block.seek_row(data, b"model")),
+    "runs": Target(_blocks, _runs),
+    "table": Target(_indexes, _table),
+    "table rows": Target(_indexes, _table, rows=True),
+    "snappy": Target(lambda: [b"\x05\x10abcde", b"\x40\x04ab\xfe\x02\x00"], snappy.decompress),
+    "strings": Target(lambda: _prefixed(_regions("string"), b"\1", b"\4"), _strings),
+    "variants": Target(lambda: _prefixed(_regions("variant"), b"\0", b"\1", b"\2", b"\3",
+                                           b"\4"), _variants),
+    "object graph": Target(_graphs, objectgraph.parse_object_graph),
+    "state": Target(lambda: [b'model_checkpoint_path: "m-1"\nall_model_checkpoint_paths: "m-1"\n'
+                             b"last_preserved_timestamp: 1.5\n"], state.parse_state),
+    "state file": Target(lambda: [b'model_checkpoint_path: "m"\n',
+                                  b'model_checkpoint_path: "../m"\n',
+                                  b'model_checkpoint_path: "/etc/passwd"\n'], _state_file),
+    "slice": Target(lambda: [bytes.fromhex("0a04080410030a00")], slices.parse_slice),
+    "slice key": Target(lambda: [bytes.fromhex("0070766172000101028483807f")],
+                        slices.parse_slice_key),
+    "slice text": Target(lambda: [b"10 4 4,3:-"], _text),
+    "ordered code": Target(lambda: [b"a\0\xff\0\1", b"\xc0\x46", b"\2\1\2"], _ordered),
+    "V1 list": Target(lambda: [table.parse_table(_v1()[0])[0][1]], savedslices.parse_meta),
+    "V1 row": Target(lambda: [table.parse_table(_v1()[0])[1][1]], savedslices.parse_saved_slice),
+    "V1 values": Target(lambda: [bytes([n, 2]) + bytes.fromhex("3a0bfeffffffffffffffff0105")
+                                 for n in range(len(DTYPES))], _values),
+    "sniff": Target(lambda: [*_indexes(), *_v1(), b"PK\3\4", b"\x89HDF\r\n\x1a\n"], _sniff),
+    "V1 file": Target(_v1, lambda data: _V1.run(data)),
+    "V1 file's rows": Target(_v1, lambda data: _V1.run(data), rows=True),
+    **{f"index of {name}": _bundle(name, ".index") for name in BUNDLES},
+    **{f"rows of {name}": _bundle(name, ".index", rows=True) for name in BUNDLES},
+    **{f"data of {name}": _bundle(name, ".data-00000-of-00001")
+       for name in ("tf1.15/strings", "tf1.15/sliced", "tf2.21/state", "tf2.21/nested")},
+}
+_V1 = _Bundle("tf1.15/v1", ".ckpt")
