@@ -63,7 +63,7 @@ def test_tensorflow_restores_what_we_cut(tmp_path, tf):
             split={name: Split(2 + n % 2, n % 2) for n, name in enumerate(RESTORABLE)})
     reshard(tmp_path / "split", tmp_path / "small", max_shard_size=33)
     reshard(tmp_path / "small", tmp_path / "three", shards=3)
-    reshard(tmp_path / "three", tmp_path / "joined", join=True)
+    reshard(tmp_path / "three", tmp_path / "joined", join=True, align=64)
     ranges = {"": np.s_[:], "4 6 1,2:0,6": np.s_[1:3], "4 6 0,4:2,3": np.s_[:, 2:5],
               "4 6 -:5,1": np.s_[:, 5:6]}
     wanted = [(name, spec, name) for name in RESTORABLE for spec in ranges]

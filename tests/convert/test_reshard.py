@@ -300,3 +300,36 @@ def test_splits_in_words():
         parse_split("w")
     assert str(caught.value) == ("a tensor to split has another form:"
                                  " expected KEY=N or KEY=N:AXIS, got w")
+
+
+@pytest.mark.parametrize("align", [2, 3, 7, 64, 4096])
+@pytest.mark.parametrize("options", [{}, {"shards": 2}, {"max_shard_size": 50}])
+def test_behaviour_102_aligned_tensors_start_at_multiples_and_read_as_before(
+        tmp_path, align, options):
+    arrays = {f"v{n}": np.arange(n, dtype=np.int8) for n in range(40)}
+    prefix = save(tmp_path / "m", **arrays)
+    reshard(prefix, tmp_path / "out", align=align, **options)
+    with tfckpt.open(tmp_path / "out") as source:
+        parts = [part for entry in source.index.values() for _, part in source.parts(entry)]
+        assert all(part.offset % align == 0 for part in parts)
+        assert {part.offset for part in parts} > {0}
+    assert contents(prefix) == contents(tmp_path / "out")
+    assert whole(tmp_path / "out")
+
+
+def test_aligned_tensors_are_views_of_the_file(tmp_path):
+    prefix = save(tmp_path / "m", a=np.int8([1]), b=np.float64([1, 2]), c=np.zeros((), np.int64))
+    reshard(prefix, tmp_path / "out", align=64)
+    with tfckpt.open(prefix) as packed, tfckpt.open(tmp_path / "out") as aligned:
+        assert packed["b"].base is None or packed["b"].flags.owndata
+        assert not aligned["b"].flags.owndata
+    with pytest.raises(UnsupportedError, match="tensors can't be aligned so"):
+        reshard(prefix, tmp_path / "x", align=0)
+
+
+def test_many_aligned_tensors_have_the_entries_of_few(tmp_path):
+    """The quick way to encode entries knows the gaps too."""
+    prefix = save(tmp_path / "m", **{f"v{n:04d}": np.full(n % 5, n, np.int16)
+                                     for n in range(1200)})
+    reshard(prefix, tmp_path / "out", align=16)
+    assert contents(prefix) == contents(tmp_path / "out")

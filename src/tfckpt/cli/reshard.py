@@ -45,6 +45,9 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--split", action="append", default=[], metavar="KEY=N[:AXIS]",
                         help="cut a tensor into N parts along an axis (default: 0); repeat it"
                              " for more tensors")
+    parser.add_argument("--align", type=int, default=1, metavar="BYTES",
+                        help="start tensors at multiples of so many bytes, such as 64, so that"
+                             " they can be mapped (default: packed)")
     parser.add_argument("--overwrite", action="store_true",
                         help="replace a checkpoint that is there already")
     parser.add_argument("--dry-run", action="store_true",
@@ -60,8 +63,8 @@ def run(options: Namespace) -> int:
     with progress_bar("writing") as progress:
         report = reshard(options.path, options.output, shards=options.shards, max_shard_size=size,
                          join=options.join, join_parts=options.join_parts,
-                         split=dict(map(parse_split, options.split)), overwrite=options.overwrite,
-                         dry_run=options.dry_run, progress=progress)
+                         split=dict(map(parse_split, options.split)), align=options.align,
+                         overwrite=options.overwrite, dry_run=options.dry_run, progress=progress)
     print_notes((*report.notes, *report.plan.notes))
     if options.json:
         print_json(convert_json(report))

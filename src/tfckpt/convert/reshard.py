@@ -44,7 +44,7 @@ class Split(NamedTuple):
 
 def reshard(src: str | os.PathLike[str], dst: str | os.PathLike[str], *, shards: int | None = None,
             max_shard_size: int | None = None, join: bool = False, join_parts: bool = False,
-            split: Mapping[str, Split] | None = None, overwrite: bool = False,
+            split: Mapping[str, Split] | None = None, align: int = 1, overwrite: bool = False,
             dry_run: bool = False, progress: Progress = no_progress) -> ConvertReport:
     """Store the tensors of a checkpoint in other data files, or in other parts.
 
@@ -58,6 +58,7 @@ def reshard(src: str | os.PathLike[str], dst: str | os.PathLike[str], *, shards:
         join: Whether partitioned variables are put together.
         join_parts: Whether ``NAME/part_0``, ``NAME/part_1`` … become ``NAME``.
         split: Tensors to cut.
+        align: Bytes at whose multiples tensors start in new data files.
         overwrite: Whether a checkpoint at ``dst`` is replaced.
         dry_run: Whether to stop at the plan.
         progress: Told about bytes of data files.
@@ -77,7 +78,7 @@ def reshard(src: str | os.PathLike[str], dst: str | os.PathLike[str], *, shards:
     target = as_path(dst)
     with open_source(src) as source:
         plan = plan_reshard(source, shards=shards, max_shard_size=max_shard_size, join=join,
-                            join_parts=join_parts, split=split)
+                            join_parts=join_parts, split=split, align=align)
         report = run_plan(source, plan, target, overwrite=overwrite, dry_run=dry_run,
                           progress=progress)
         if dry_run:
@@ -92,7 +93,7 @@ def _count_values(source: Source) -> int:
 
 def plan_reshard(source: Source, *, shards: int | None = None, max_shard_size: int | None = None,
                  join: bool = False, join_parts: bool = False,
-                 split: Mapping[str, Split] | None = None) -> Plan:
+                 split: Mapping[str, Split] | None = None, align: int = 1) -> Plan:
     """Plan a checkpoint with the same values, stored otherwise.
 
     What isn't touched is linked: joining one variable moves no other.
@@ -106,6 +107,9 @@ def plan_reshard(source: Source, *, shards: int | None = None, max_shard_size: i
         join: Whether partitioned variables are put together.
         join_parts: Whether tensors called ``NAME/part_0``, ``NAME/part_1`` … become one.
         split: Tensors to cut, by key.
+        align: Bytes at whose multiples tensors start in new data files; without ``shards`` or
+            ``max_shard_size`` all tensors move to one. TensorFlow packs them without gaps, so
+            that some can't be mapped as arrays and are copied.
 
     Raises:
         TensorNotFoundError: A tensor to split isn't there.
@@ -114,7 +118,9 @@ def plan_reshard(source: Source, *, shards: int | None = None, max_shard_size: i
         FormatError: Slices of a tensor overlap.
         TruncatedError: A slice is missing.
     """
-    _check_sizes(shards, max_shard_size)
+    _check_sizes(shards, max_shard_size, align)
+    if align > 1 and shards is None and max_shard_size is None:
+        shards = 1
     by_key = {source.index.resolve(name).key: cut for name, cut in (split or {}).items()}
     tensors = [_tensor(source, entry, by_key.get(entry.key), join=join)
                for entry in source.index.values()]
@@ -126,10 +132,13 @@ def plan_reshard(source: Source, *, shards: int | None = None, max_shard_size: i
     elif shards is not None:
         tensors = _spread(tensors, shards)
     outputs = tuple(Output(t.key, t.dtype, t.shape, _origin(source, t)) for t in tensors)
-    return Plan(outputs, source.style, source.byte_order, notes=tuple(notes))
+    return Plan(outputs, source.style, source.byte_order, notes=tuple(notes), alignment=align)
 
 
-def _check_sizes(shards: int | None, max_shard_size: int | None) -> None:
+def _check_sizes(shards: int | None, max_shard_size: int | None, align: int) -> None:
+    if not 1 <= align <= 1 << 20:
+        raise UnsupportedError("tensors can't be aligned so", expected="1 to 1048576 bytes",
+                               got=align)
     if shards is not None and max_shard_size is not None:
         raise UnsupportedError("give a number of shards or their largest size, not both")
     if shards is not None and not 1 <= shards <= 99_999:

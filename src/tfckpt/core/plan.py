@@ -61,6 +61,7 @@ class Plan(NamedTuple):
         byte_order: That of the numbers in its data files.
         left_out: What of the source it doesn't have.
         notes: What a reader of the plan should know, a sentence each.
+        alignment: New tensors start at multiples of so many bytes; TensorFlow packs them.
     """
 
     outputs: tuple[Output, ...]
@@ -68,6 +69,7 @@ class Plan(NamedTuple):
     byte_order: ByteOrder = "little"
     left_out: tuple[LeftOut, ...] = ()
     notes: tuple[str, ...] = ()
+    alignment: int = 1
 
 
 def given_int64(key: str, value: int, byte_order: ByteOrder) -> Output:

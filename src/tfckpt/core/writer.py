@@ -109,8 +109,9 @@ def write_plan(plan: Plan, prefix: str, *, data: DataMode = "link", overwrite: b
             how = place(shard.file, staging.path(f"data-{n}"), counter.advance)
             written.append(WrittenFile(files[n], shard.size, how, shard.file))
         for n, (number, items) in enumerate(fresh.items(), len(shards)):
-            sizes, checksums = _write_shard(staging, f"data-{n}", items, counter)
-            written.append(WrittenFile(files[n], sum(sizes), "new"))
+            sizes, checksums, size = _write_shard(staging, f"data-{n}", items, plan.alignment,
+                                                  counter)
+            written.append(WrittenFile(files[n], size, "new"))
             stored[number] = _NewShard(n, sizes, checksums)
         for n, file in enumerate(files[len(written):], len(written)):
             # An empty shard gives all of them other names than those of the checkpoint that
@@ -156,21 +157,25 @@ def _expected_bytes(item: _New) -> int:
     return len(item.data) if isinstance(item, Given) else item.n_bytes
 
 
-def _write_shard(staging: Staging, name: str, items: list[_New], counter: _Counter
-                 ) -> tuple[list[int], list[int]]:
-    """Write new tensors one after another; the size and the masked checksum of each."""
+def _write_shard(staging: Staging, name: str, items: list[_New], alignment: int,
+                 counter: _Counter) -> tuple[list[int], list[int], int]:
+    """Write new tensors one after another; size and masked checksum of each, size of the file."""
     given = [item for item in items if isinstance(item, Given)]
-    if len(given) == len(items):
-        return [len(item[0]) for item in given], _write_given(staging, name, given, counter)
-    sizes: list[int] = []
+    if len(given) == len(items) and alignment == 1:
+        sizes = [len(item[0]) for item in given]
+        return sizes, _write_given(staging, name, given, counter), sum(sizes)
+    sizes = []
     checksums: list[int] = []
-    staging.write(name, _run(items, sizes, checksums), counter.advance)
-    return sizes, checksums
+    size = staging.write(name, _run(items, alignment, sizes, checksums), counter.advance)
+    return sizes, checksums, size
 
 
-def _run(items: list[_New], sizes: list[int], checksums: list[int]) -> Iterator[Any]:
+def _run(items: list[_New], alignment: int, sizes: list[int], checksums: list[int]
+         ) -> Iterator[Any]:
     """The bytes of all tensors; their sizes and checksums are known when the last is through."""
     for item in items:
+        if sizes:
+            yield bytes(-sizes[-1] % alignment)
         size, crc, masked = 0, 0, None
         chunks = iter([item.data]) if isinstance(item, Given) else item.chunks()
         while True:
@@ -377,7 +382,8 @@ def _encode_index(plan: Plan, shards: list[_Shard], num_shards: int,
     n_new = sum(len(shard.sizes) for shard in stored.values())
     if n_new == len(keys) >= _MANY and len(stored) == 1 and "numpy" in sys.modules:
         kinds = [output[1:3] for output in plan.outputs]
-        rows = list(zip(keys, encode_entries(kinds, *stored.popitem()[1]), strict=True))
+        rows = list(zip(keys, encode_entries(kinds, *stored.popitem()[1], plan.alignment),
+                        strict=True))
     else:
         rows = list(_encode_rows(plan, keys, shards, stored))
     rows.append((HEADER_KEY, encode_header(header)))
@@ -389,8 +395,10 @@ def _encode_rows(plan: Plan, keys: list[bytes], shards: list[_Shard],
                  stored: dict[int, _NewShard]) -> Iterator[tuple[bytes, bytes]]:
     """The rows of all tensors and of their slices."""
     ids = {(id(shard.source), shard.shard_id): n for n, shard in enumerate(shards)}
-    places = {number: zip(repeat(n), accumulate(sizes, initial=0), sizes, checksums, strict=False)
-              for number, (n, sizes, checksums) in stored.items()}
+    padded = {number: [size + -size % plan.alignment for size in shard.sizes]
+              for number, shard in stored.items()}
+    places = {number: zip(repeat(n), accumulate(padded[number], initial=0), sizes, checksums,
+                          strict=False) for number, (n, sizes, checksums) in stored.items()}
     encode = entry_encoder()
 
     def encode_stored(dtype: DType, shape: tuple[int, ...], origin: Stored) -> bytes:

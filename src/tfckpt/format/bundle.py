@@ -302,7 +302,8 @@ def entry_encoder() -> Callable[..., bytes]:
 
 
 def encode_entries(kinds: Sequence[tuple[DType, tuple[int, ...]]], shard_id: int,
-                   sizes: Sequence[int], checksums: Sequence[int]) -> list[bytes]:
+                   sizes: Sequence[int], checksums: Sequence[int], alignment: int = 1
+                   ) -> list[bytes]:
     """Encode the entries of tensors that stand one after another from the start of a data file.
 
     Args:
@@ -310,6 +311,7 @@ def encode_entries(kinds: Sequence[tuple[DType, tuple[int, ...]]], shard_id: int
         shard_id: Number of the file.
         sizes: Bytes of each.
         checksums: Masked CRC32C of each.
+        alignment: Each starts at a multiple of so many bytes.
 
     Example:
         >>> from tfckpt.format.dtypes import dtype_named
@@ -321,7 +323,8 @@ def encode_entries(kinds: Sequence[tuple[DType, tuple[int, ...]]], shard_id: int
     import numpy as np  # deferred: a few entries are encoded one by one
 
     size = np.asarray(sizes, np.int64)
-    offset = np.cumsum(size) - size
+    padded = size + -size % alignment
+    offset = np.cumsum(padded) - padded
     checksum = np.asarray(checksums, np.int64)
     # Those that differ only in the digits of offset and checksum are encoded together.
     known: dict[tuple[int, tuple[int, ...], int], int] = {}
