@@ -12,7 +12,7 @@ import pytest
 import tfckpt
 from helpers import EXAMPLE, SHARED, copy_checkpoint, golden_truths, needs_shared
 from tfckpt.core.summary import summarize
-from tfckpt.format.bundle import BundleEntry, encode_entry
+from tfckpt.format.bundle import BundleEntry, BundleHeader, encode_entry, encode_header
 from tfckpt.format.dtypes import dtype_named
 from tfckpt.format.table import encode_table, parse_table
 
@@ -170,3 +170,21 @@ def test_names_of_64_kib_cost_no_more_than_others(tmp_path):
         with pytest.raises(tfckpt.TensorNotFoundError):
             source["x" * 65_535]
         assert sorted(names) == sorted(source)
+
+
+def test_a_huge_string_shape_in_142_bytes(tmp_path):
+    """A string tensor of 2^40 elements, in an index that is reported to end TensorFlow."""
+    entry = encode_entry(BundleEntry(dtype_named("string"), (1 << 40,), 0, 0, 1 << 40, 1))
+    index = encode_table([(b"", encode_header(BundleHeader())), (b"twelve/bytes", entry)])
+    assert len(index) == 142
+    (tmp_path / "m.index").write_bytes(index)
+    (tmp_path / "m.data-00000-of-00001").write_bytes(bytes(8))
+    tracemalloc.start()
+    with tfckpt.open(tmp_path / "m") as source, pytest.raises(tfckpt.TruncatedError) as caught:
+        source["twelve/bytes"]
+    assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    tracemalloc.stop()
+    assert str(caught.value) == (
+        "the data file ends before the tensor does: expected 1099511627776 bytes, got 8 (file"
+        f" {tmp_path}/m.data-00000-of-00001, byte 0, tensor 'twelve/bytes')\n"
+        "It was probably cut off while it was copied; fetch it again.")
