@@ -117,7 +117,7 @@ def test_list_marks_each_checkpoint(folder, capsys):
         f"orphan      model-3       step 3  {whole}\n"
         f"incomplete  model-4       step 4  {half}  a data file of the checkpoint is missing"
         " (model-4.data-00000-of-00001)\n"
-        f"leftover    model-5_temp          {none}  of a save that did not finish, or is at work\n"
+        f"leftover    model-5_temp          {none}  of a sharded save: no part yet\n"
         f"gone        model-0               {' ' * len(none)}  in the state file, but not here\n")
     assert err == ""
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import sys
-from argparse import ArgumentParser
+from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Iterable
 from typing import Any
 
-__all__ = ["add_json", "add_path", "print_json", "print_lines", "print_notes"]
+__all__ = ["add_jobs", "add_json", "add_path", "print_json", "print_lines", "print_notes"]
 
-_COLOURS = {"FAIL": "\x1b[1;31m", "ok": "\x1b[32m", "warning:": "\x1b[1;33m"}
+_COLOURS = {"FAIL": "\x1b[1;31m", "ok": "\x1b[32m", "warning:": "\x1b[1;33m",
+            "differ": "\x1b[1;31m", "!": "\x1b[1;31m", "~": "\x1b[33m", "-": "\x1b[31m",
+            "+": "\x1b[32m"}
 _PLAIN = "\x1b[0m"
 
 
@@ -23,6 +25,18 @@ def add_path(parser: ArgumentParser) -> None:
 def add_json(parser: ArgumentParser) -> None:
     """``--json``."""
     parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def add_jobs(parser: ArgumentParser) -> None:
+    """``--jobs``."""
+    parser.add_argument("-j", "--jobs", type=_positive, metavar="N",
+                        help="how many threads may read (default: one per core)")
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or not int(text):
+        raise ArgumentTypeError("expected 1 or more")
+    return int(text)
 
 
 def print_lines(lines: Iterable[str]) -> None:

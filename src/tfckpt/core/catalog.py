@@ -17,20 +17,20 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
 from tfckpt.core.discovery import STATE_FILE, Found, as_path, find_latest, read_state
+from tfckpt.core.residue import Leftover, find_leftovers, is_temporary_file
 from tfckpt.core.roles import assign_roles
 from tfckpt.core.source import BundleSource
 from tfckpt.core.summary import find_step
-from tfckpt.core.verify import verify
+from tfckpt.core.verify import check_sizes
 from tfckpt.errors import CheckpointError, CheckpointNotFoundError, UnsupportedError
 from tfckpt.format.naming import index_name, parse_data_name, parse_index_name
 from tfckpt.format.state import CheckpointState
 from tfckpt.format.table import MAGIC, has_magic
 from tfckpt.storage.local import file_size, is_file, list_folder, read_ends
-from tfckpt.storage.publish import STAGING_PREFIX
 
 __all__ = ["Catalog", "CatalogEntry", "Leftover", "Relocation", "Removal", "State",
            "beside_state_file", "bundle_files", "find_newest", "has_checkpoint", "locate", "means",
@@ -61,18 +61,6 @@ class CatalogEntry(NamedTuple):
     latest: bool = False
     listed: bool = False
     problem: str | None = None
-
-
-class Leftover(NamedTuple):
-    """What a save left behind that didn't finish (or is still at work).
-
-    Attributes:
-        path: A file, or a folder.
-        n_bytes: Its size, or that of the files in it.
-    """
-
-    path: str
-    n_bytes: int
 
 
 class Catalog(NamedTuple):
@@ -169,7 +157,6 @@ def v1_files(path: str) -> tuple[str, ...]:
 
 
 _V1_PATTERN = re.compile(r"(?P<stem>.*)-\?{5}(?P<of>-of-\d{5,})", re.DOTALL)
-_TEMPORARY = re.compile(r"\.tempstate\d+$")
 _V1_SHARD = re.compile(r"(?P<stem>.*)-\d{5}(?P<of>-of-\d{5,})", re.DOTALL)
 
 
@@ -281,7 +268,9 @@ def read_catalog(folder: str | os.PathLike[str], state_file: str = STATE_FILE) -
             if has_checkpoint(folder) else None)
     state, notes = _read_state_or_note(folder, state_file)
     listed = _listed(state)
-    groups = _group_files(folder)
+    leftovers = find_leftovers(folder)
+    parts = {leftover.path for leftover in leftovers}
+    groups = [group for group in _group_files(folder) if group[0] not in parts]
     entries, found = [], set[str]()
     for prefix, files in groups:
         stored = [path for path in listed if means(folder, path, prefix)]
@@ -293,7 +282,7 @@ def read_catalog(folder: str | os.PathLike[str], state_file: str = STATE_FILE) -
     missing = [path for path in listed if path not in found]
     elsewhere = [path for path in missing if has_checkpoint(os.path.join(folder, path))]
     notes += [f"the state file lists {path}, which is not in this folder" for path in elsewhere]
-    return Catalog(folder, tuple(sorted(entries, key=_natural)), tuple(_leftovers(folder)),
+    return Catalog(folder, tuple(sorted(entries, key=_natural)), tuple(leftovers),
                    tuple(path for path in missing if path not in elsewhere), tuple(notes))
 
 
@@ -345,7 +334,7 @@ def _stem(name: str, path: str) -> str | None:
     index = parse_index_name(name)
     if index is not None:
         return index
-    if name.startswith("events.out.") or _TEMPORARY.search(name) or not _is_table(path):
+    if name.startswith("events.out.") or is_temporary_file(name) or not _is_table(path):
         return None
     shard = _V1_SHARD.fullmatch(name)
     return f"{shard['stem']}-?????{shard['of']}" if shard else name
@@ -383,7 +372,7 @@ def _check_v2(prefix: str) -> tuple[str | None, int | None]:
 
 
 def _first_problem(source: BundleSource) -> str | None:
-    problems = verify(source, quick=True).problems
+    problems = check_sizes(source)
     if not problems:
         return None
     more = f", and {len(problems) - 1} more" if len(problems) > 1 else ""
@@ -416,21 +405,3 @@ def _natural(entry: CatalogEntry) -> tuple[str, int, str]:
     match = re.fullmatch(r"(.*?)(\d*)", bare, re.DOTALL)
     stem, number = match.groups() if match else (bare, "")
     return stem, int(number or -1), entry.prefix
-
-
-def _leftovers(folder: str) -> Iterator[Leftover]:
-    for name in list_folder(folder):
-        path = os.path.join(folder, name)
-        if _TEMPORARY.search(name) and is_file(path):
-            yield Leftover(path, file_size(path) or 0)
-        elif os.path.isdir(path) and _is_temporary(name, list_folder(path)):
-            yield Leftover(path, sum(file_size(os.path.join(path, inner)) or 0
-                                     for inner in list_folder(path)))
-
-
-def _is_temporary(name: str, content: list[str]) -> bool:
-    """Whether a folder is one in which TensorFlow or tfckpt gathers a checkpoint's parts."""
-    if name.startswith(STAGING_PREFIX):
-        return True
-    return re.search(r"_temp(_[0-9a-f]+)?$", name) is not None and all(
-        re.match(r"part-\d+-of-\d+\.", inner) for inner in content)

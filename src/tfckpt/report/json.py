@@ -9,12 +9,20 @@ from tfckpt.core.plan import old_key
 if TYPE_CHECKING:  # each command imports what it reports on, and not what the others do
     from tfckpt.core.catalog import Catalog, Relocation, Removal
     from tfckpt.core.index import Entry
-    from tfckpt.core.report import ConvertReport, Summary, VerifyReport
+    from tfckpt.core.report import (
+        ConvertReport,
+        FolderReport,
+        SalvageReport,
+        StateFix,
+        Summary,
+        VerifyReport,
+    )
     from tfckpt.errors import CheckpointError
     from tfckpt.format.state import CheckpointState
 
-__all__ = ["catalog_json", "convert_json", "entry_json", "error_json", "relocation_json",
-           "removal_json", "summary_json", "verify_json"]
+__all__ = ["catalog_json", "convert_json", "entry_json", "error_json", "folder_json",
+           "relocation_json", "removal_json", "salvage_json", "state_fix_json", "summary_json",
+           "verify_json"]
 
 Json = dict[str, Any]
 
@@ -53,10 +61,48 @@ def verify_json(report: VerifyReport) -> Json:
     """What verification found."""
     return {
         "prefix": report.prefix, "ok": report.ok, "quick": report.quick,
-        "tensors": report.n_tensors, "shards": report.n_shards, "bytes": report.n_bytes,
+        "index_whole": report.index_whole, "tensors": report.n_tensors,
+        "shards": report.n_shards, "bad_shards": report.n_bad_shards, "bytes": report.n_bytes,
         "damaged": list(report.damaged),
         "problems": [{**error_json(problem.error), "tensors": list(problem.tensors)}
                      for problem in report.problems],
+        "notes": list(report.notes),
+        **({} if report.values is None else {"values": [
+            {"tensor": count.tensor, "values": count.n_values, "nan": count.n_nan,
+             "inf": count.n_inf} for count in report.values]}),
+    }
+
+
+def folder_json(report: FolderReport) -> Json:
+    """What verification of a folder found."""
+    return {
+        "folder": report.folder, "ok": report.ok, "latest_good": report.newest_good,
+        "checkpoints": [verify_json(item) for item in report.reports],
+        "leftovers": [{"path": path, "bytes": n_bytes, "what": what}
+                      for path, n_bytes, what in report.leftovers],
+    }
+
+
+def state_fix_json(fix: StateFix) -> Json:
+    """How a state file was brought to name good checkpoints only."""
+    return {
+        "state_file": fix.state_file, "dry_run": fix.dry_run, "backup": fix.backup,
+        "dropped": [{"path": path, "reason": reason} for path, reason in fix.dropped],
+        "old": _state(fix.old), "new": _state(fix.new),
+    }
+
+
+def salvage_json(report: SalvageReport) -> Json:
+    """What was taken out of a damaged checkpoint."""
+    plan = report.plan
+    return {
+        "source": report.source, "target": report.target, "ok": report.ok,
+        "dry_run": report.dry_run, "saved": [output.key for output in plan.outputs],
+        "lost": [{"key": item.key, "reason": item.reason} for item in plan.left_out],
+        "unknown": [error_json(error) for error in report.unknown],
+        "files": [{"file": file.file, "bytes": file.n_bytes, "how": file.how,
+                   "origin": file.origin} for file in report.files],
+        "notes": [*report.notes, *plan.notes],
     }
 
 
@@ -85,7 +131,8 @@ def catalog_json(catalog: Catalog) -> Json:
             "listed": entry.listed, "problem": entry.problem, "step": entry.step,
             "bytes": entry.n_bytes, "files": list(entry.files),
         } for entry in catalog.checkpoints],
-        "leftovers": [{"path": item.path, "bytes": item.n_bytes} for item in catalog.leftovers],
+        "leftovers": [{"path": item.path, "bytes": item.n_bytes, "what": item.what}
+                      for item in catalog.leftovers],
         "gone": list(catalog.gone), "notes": list(catalog.notes),
     }
 

@@ -13,11 +13,21 @@ from tfckpt.errors import AmbiguousNamesError, CheckpointError
 if TYPE_CHECKING:  # each command imports what it reports on, and not what the others do
     from tfckpt.core.catalog import Catalog, CatalogEntry, Relocation, Removal
     from tfckpt.core.index import Entry
-    from tfckpt.core.report import ConvertReport, Group, Summary, VerifyReport
+    from tfckpt.core.report import (
+        ConvertReport,
+        FolderReport,
+        Group,
+        Problem,
+        SalvageReport,
+        StateFix,
+        Summary,
+        VerifyReport,
+    )
 
 __all__ = ["columns", "human_bytes", "printable", "render_catalog", "render_convert",
-           "render_error", "render_listing", "render_plan", "render_relocation", "render_removal",
-           "render_summary", "render_verify", "short_key"]
+           "render_error", "render_leftovers", "render_listing", "render_plan",
+           "render_relocation", "render_removal", "render_salvage", "render_state_fix",
+           "render_summary", "render_verified_line", "render_verify", "short_key"]
 
 _VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
 
@@ -132,18 +142,101 @@ def _group_row(group: Group) -> list[str]:
 def render_verify(report: VerifyReport) -> Iterator[str]:
     """What is damaged, and what isn't."""
     for problem in report.problems:
-        first, *rest = str(problem.error).splitlines()
-        yield f"FAIL  {printable(first)}"
-        if problem.tensors and problem.error.tensor is None:
-            more = len(problem.tensors) - 5
-            names = ", ".join(printable(short_key(name)) for name in problem.tensors[:5])
-            yield (f"      {_count(len(problem.tensors), 'tensor')}: {names}"
-                   + (f" and {more} more" if more > 0 else ""))
-        yield from (f"      {printable(line)}" for line in rest)
+        yield from _problem(problem)
+    for count in report.not_finite:
+        yield (f"FAIL  {count.n_nan:,} NaN and {count.n_inf:,} Inf in"
+               f" {_count(count.n_values, 'value')} (tensor {printable(count.tensor)!r})")
+    yield from (f"note  {printable(note)}" for note in report.notes)
     good = report.n_tensors - len(report.damaged)
-    checked = "sizes" if report.quick else f"checksums, {human_bytes(report.n_bytes)}"
-    yield (f"ok    index; {good:,} of {_count(report.n_tensors, 'tensor')}"
-           f" in {_count(report.n_shards, 'shard')} ({checked})")
+    shards = _count(report.n_shards, "shard")
+    tensors = f"{good:,} of {_count(report.n_tensors, 'tensor')}"
+    where = (f"{report.n_shards - report.n_bad_shards:,} of {shards}; {tensors}"
+             if report.n_bad_shards else f"{tensors} in {shards}")
+    if good or not report.problems:
+        checked = "sizes" if report.quick else f"checksums, {human_bytes(report.n_bytes)}"
+        yield f"ok    {'index; ' if report.index_whole else ''}{where} ({checked})"
+    if report.values is not None and not report.not_finite:
+        yield f"ok    no NaN, no Inf in {_count(sum(v.n_values for v in report.values), 'value')}"
+
+
+def _problem(problem: Problem) -> Iterator[str]:
+    """One problem, with the names of all tensors that it hits."""
+    first, *rest = str(problem.error).splitlines()
+    yield f"FAIL  {printable(first)}"
+    if problem.tensors and problem.error.tensor is None:
+        names = [printable(short_key(name)) for name in problem.tensors]
+        yield from _wrapped(f"      {_count(len(names), 'tensor')}:", names)
+    yield from (f"      {printable(line)}" for line in rest)
+
+
+def _wrapped(line: str, words: list[str]) -> Iterator[str]:
+    """Words behind the beginning of a line, and on as many more as they take."""
+    for n, word in enumerate(words):
+        comma = "," if n < len(words) - 1 else ""
+        if len(line) + len(word) > 98 and line.strip():
+            yield line
+            line = " " * 7
+        line += f" {word}{comma}"
+    yield line
+
+
+def render_verified_line(report: VerifyReport, *, details: bool = False) -> Iterator[str]:
+    """What one checkpoint of many is like: a line, and more for a bad one if asked for."""
+    name = _last_name(report.prefix)
+    if report.ok:
+        yield (f"ok    {name}  {_count(report.n_tensors, 'tensor')},"
+               f" {human_bytes(report.n_bytes)}")
+        return
+    what = [_count(len(report.problems), "problem")] if report.problems else []
+    if report.damaged:
+        what.append(f"{len(report.damaged):,} of {_count(report.n_tensors, 'tensor')} damaged")
+    if report.not_finite:
+        what.append(f"NaN or Inf in {_count(len(report.not_finite), 'tensor')}")
+    yield f"FAIL  {name}  {', '.join(what)}"
+    if details:
+        yield from (f"      {line}" for line in render_verify(report) if line[:2] != "ok")
+
+
+def render_leftovers(report: FolderReport) -> Iterator[str]:
+    """What saves that didn't finish left in a folder."""
+    for path, n_bytes, what in report.leftovers:
+        yield f"note  leftover {_last_name(path)}, {human_bytes(n_bytes)}: {printable(what)}"
+
+
+def render_state_fix(fix: StateFix) -> Iterator[str]:
+    """What changed in a state file."""
+    yield printable(fix.state_file)
+    if fix.old == fix.new:
+        yield "  Nothing to change: all that it names is good."
+        return
+    yield from ("  " + line for line in columns(
+        [printable(path), "--", f"dropped: {printable(reason)}"] for path, reason in fix.dropped))
+    yield f"  latest: {printable(fix.new.model_checkpoint_path)}"
+    if fix.dry_run:
+        yield "Nothing written (--dry-run)."
+    elif fix.backup is not None:
+        yield f"  the old one is kept as {printable(fix.backup)}"
+
+
+def render_salvage(report: SalvageReport) -> Iterator[str]:
+    """What was taken out of a damaged checkpoint, and what is lost."""
+    plan = report.plan
+    yield f"{printable(report.source)} -> {printable(report.target)}"
+    yield from (f"lost  {printable(short_key(item.key))}: {printable(item.reason)}"
+                for item in plan.left_out)
+    for error in report.unknown:
+        yield f"lost  what else was here: {printable(str(error).splitlines()[0])}"
+    yield from (f"note  {printable(note)}" for note in plan.notes)
+    total = len(plan.outputs) + len(plan.left_out)
+    if not plan.outputs:
+        yield "Nothing written: no tensor is whole."
+        return
+    yield f"ok    {len(plan.outputs):,} of {_count(total, 'tensor')}"
+    yield from ("  " + line for line in columns(
+        ([file.file, human_bytes(file.n_bytes), _how(file.how)] for file in report.files),
+        right=[1]))
+    if report.dry_run:
+        yield "Nothing written (--dry-run)."
 
 
 def render_plan(report: ConvertReport) -> Iterator[str]:
@@ -197,7 +290,7 @@ def render_catalog(catalog: Catalog) -> Iterator[str]:
     """A line for each checkpoint of a folder, for each leftover, and for what is gone."""
     rows = [_catalog_row(entry) for entry in catalog.checkpoints]
     rows += [["leftover", _last_name(item.path), "", human_bytes(item.n_bytes),
-              "of a save that did not finish, or is at work"] for item in catalog.leftovers]
+              item.what] for item in catalog.leftovers]
     rows += [["gone", printable(path), "", "", "in the state file, but not here"]
              for path in catalog.gone]
     if not rows:

@@ -35,7 +35,7 @@ from tfckpt.format.state import CheckpointState, encode_state
 from tfckpt.storage.local import file_size, is_file, os_errors
 from tfckpt.storage.publish import replace_file
 
-__all__ = ["CheckpointState", "checkpoint_exists", "get_checkpoint_mtimes",
+__all__ = ["CheckpointState", "checkpoint_exists", "edited_state", "get_checkpoint_mtimes",
            "get_checkpoint_state", "latest_checkpoint", "relocate", "remove_and_unlist",
            "remove_checkpoint", "update_checkpoint_state", "write_state"]
 
@@ -323,7 +323,7 @@ def _plan_removal(prefix: str, files: Sequence[str]) -> Removal:
         return removal._replace(notes=(note,))
     if state is None:
         return removal
-    new = _edited(state, lambda stored: None if means(folder, stored, prefix) else stored)
+    new = edited_state(state, lambda stored: None if means(folder, stored, prefix) else stored)
     if new == state:
         return removal
     return removal._replace(state_file=os.path.join(folder, STATE_FILE), old=state, new=new)
@@ -353,7 +353,7 @@ def relocate(folder: Path, latest_filename: str | None = None, *, dry_run: bool 
     if state is None:
         raise CheckpointNotFoundError("there is no state file in this folder" if os.path.isdir(
             folder) else "there is no such folder", file=folder)
-    new = _edited(state, lambda stored: _relative(folder, stored))
+    new = edited_state(state, lambda stored: _relative(folder, stored))
     if new is None:
         raise CheckpointNotFoundError(
             "nothing that the state file names exists; it stays as it is", file=state_file,
@@ -376,7 +376,8 @@ def _relative(folder: str, stored: str) -> str | None:
     return None
 
 
-def _edited(state: CheckpointState, change: Callable[[str], str | None]) -> CheckpointState | None:
+def edited_state(state: CheckpointState, change: Callable[[str], str | None]
+                 ) -> CheckpointState | None:
     """A state with changed paths, the newest at the end, or None if no path is left.
 
     Times stay with their paths.
