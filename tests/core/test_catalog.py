@@ -121,7 +121,7 @@ def test_a_copied_folder_whose_state_file_points_to_the_original(tmp_path):
     catalog = read_catalog(tmp_path / "b")
     assert [entry.state for entry in catalog.checkpoints] == ["orphan"]
     assert catalog.notes == (f"the state file lists {original}, which is not in this folder",)
-    assert find_newest(tmp_path / "b") == (original, ())
+    assert find_newest(tmp_path / "b")[:2] == (original, ())
 
 
 def test_leftovers(tmp_path):
@@ -170,7 +170,7 @@ def test_v1_checkpoints(tmp_path):
     assert entries[1].files == tuple(f"{tmp_path}/model-6{ending}" for ending in (
         "-00000-of-00002", "-00001-of-00002", ".meta"))
     assert entries[2].problem == "2 of 3 shards are missing"
-    assert find_newest(tmp_path) == (f"{tmp_path}/model-6-?????-of-00002", ())
+    assert find_newest(tmp_path)[:2] == (f"{tmp_path}/model-6-?????-of-00002", ())
 
 
 def test_a_folder_without_a_state_file_or_with_a_damaged_one(tmp_path):
@@ -204,7 +204,7 @@ def test_every_character_of_a_prefix_stands_for_itself(tmp_path):
         assert has_checkpoint(prefix)
         assert bundle_files(prefix) == (prefix + ".index", prefix + ".data-00000-of-00001")
         assert v1_files(prefix) == ()
-        assert locate(str(tmp_path / "exp [v1]"), name) == (prefix, ())
+        assert locate(str(tmp_path / "exp [v1]"), name)[:2] == (prefix, ())
     os.unlink(tmp_path / "exp [v1]" / "model.index")
     assert not has_checkpoint(str(tmp_path / "exp [v1]" / "model"))
     assert set(states(tmp_path / "exp [v1]").values()) == {"orphan", "incomplete"}

@@ -141,7 +141,8 @@ def test_every_flipped_bit_of_the_index_is_found_and_its_block_named(tmp_path, p
         assert report.n_tensors == len(names), bit
         error, tensors = report.problems[0]
         assert error.file == str(index), bit
-        assert len(report.problems) == 1, bit
+        # One bit of the footer may spoil both of its handles.
+        assert len(report.problems) == 1 or bit // 8 >= len(data) - 48, bit
         if bit // 8 < metaindex.offset:  # in the block that has the tensors
             assert (error.message, error.offset) == ("block checksum does not match", 0), bit
             assert error.hint == (f"One bit is flipped: bit {bit % 8} of byte {bit // 8}."

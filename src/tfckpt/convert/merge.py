@@ -21,8 +21,8 @@ from tfckpt.core.opening import open_source
 from tfckpt.core.origin import Part, Sliced
 from tfckpt.core.plan import Output, Plan, Progress, common_byte_order, no_progress
 from tfckpt.core.report import ConvertReport
-from tfckpt.core.source import BundleSource, Source
-from tfckpt.core.writer import DataMode
+from tfckpt.core.source import Source
+from tfckpt.core.writer import DataMode, remove_files
 from tfckpt.errors import (
     AmbiguousNamesError,
     CheckpointNotFoundError,
@@ -30,7 +30,6 @@ from tfckpt.errors import (
     TruncatedError,
     located,
 )
-from tfckpt.storage.local import os_errors
 
 __all__ = ["merge", "parts_of_save", "plan_merge"]
 
@@ -152,9 +151,6 @@ def _united(owners: list[tuple[Source, Entry]]) -> Output:
 
 def _remove(source: Source) -> None:
     """Remove a source's files, the index first: without it the rest is no checkpoint."""
-    for file in source.files():
-        with os_errors(file, "remove"), contextlib.suppress(FileNotFoundError):
-            os.unlink(file)
-    if isinstance(source, BundleSource):
-        with contextlib.suppress(OSError):
-            os.rmdir(os.path.dirname(source.prefix) or ".")  # only if nothing else is in it
+    remove_files(source.files())
+    with contextlib.suppress(OSError):
+        os.rmdir(os.path.dirname(source.prefix) or ".")  # only if nothing else is in it

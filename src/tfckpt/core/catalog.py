@@ -25,12 +25,12 @@ from tfckpt.core.residue import Leftover, find_leftovers, is_temporary_file
 from tfckpt.core.roles import assign_roles
 from tfckpt.core.source import BundleSource
 from tfckpt.core.summary import find_step
+from tfckpt.core.v1files import PATTERN, SHARD, is_table, v1_files
 from tfckpt.core.verify import check_sizes
 from tfckpt.errors import CheckpointError, CheckpointNotFoundError, UnsupportedError
 from tfckpt.format.naming import index_name, parse_data_name, parse_index_name
 from tfckpt.format.state import CheckpointState
-from tfckpt.format.table import MAGIC, has_magic
-from tfckpt.storage.local import file_size, is_file, list_folder, read_ends
+from tfckpt.storage.local import file_size, is_file, list_folder
 
 __all__ = ["Catalog", "CatalogEntry", "Leftover", "Relocation", "Removal", "State",
            "beside_state_file", "bundle_files", "find_newest", "has_checkpoint", "locate", "means",
@@ -136,37 +136,6 @@ def bundle_files(prefix: str) -> tuple[str, ...]:
     data = [os.path.join(folder, name) for name, data in parsed if data and data.prefix == stem]
     index = [index_name(prefix)] if is_file(index_name(prefix)) else []
     return (*index, *filter(is_file, data))
-
-
-def v1_files(path: str) -> tuple[str, ...]:
-    """Files of a V1 checkpoint: the one at this path, or all that its shard pattern means.
-
-    Args:
-        path: A path, or what TensorFlow records for a sharded one: ``P-?????-of-00003``.
-            The question marks there are the only characters that don't stand for themselves.
-    """
-    folder, name = os.path.split(path)
-    pattern = _V1_PATTERN.fullmatch(name)
-    if pattern is None:
-        # A V2 index is a table too.
-        return (path,) if parse_index_name(path) is None and _is_table(path) else ()
-    shard = re.compile(re.escape(pattern["stem"]) + r"-\d{5}" + re.escape(pattern["of"]))
-    files = tuple(os.path.join(folder, n) for n in list_folder(folder) if shard.fullmatch(n))
-    # Record files are often sharded under such names too.
-    return files if any(map(_is_table, files)) else ()
-
-
-_V1_PATTERN = re.compile(r"(?P<stem>.*)-\?{5}(?P<of>-of-\d{5,})", re.DOTALL)
-_V1_SHARD = re.compile(r"(?P<stem>.*)-\d{5}(?P<of>-of-\d{5,})", re.DOTALL)
-
-
-def _is_table(path: str) -> bool:
-    if not is_file(path):
-        return False
-    try:
-        return has_magic(read_ends(path, len(MAGIC))[1])
-    except CheckpointError:
-        return False
 
 
 def meta_graph_file(prefix: str, suffix: str = "meta") -> str:
@@ -334,15 +303,15 @@ def _stem(name: str, path: str) -> str | None:
     index = parse_index_name(name)
     if index is not None:
         return index
-    if name.startswith("events.out.") or is_temporary_file(name) or not _is_table(path):
+    if name.startswith("events.out.") or is_temporary_file(name) or not is_table(path):
         return None
-    shard = _V1_SHARD.fullmatch(name)
+    shard = SHARD.fullmatch(name)
     return f"{shard['stem']}-?????{shard['of']}" if shard else name
 
 
 def _is_something_else(prefix: str, files: tuple[str, ...]) -> bool:
     """Whether this is a lone ``.index`` file of other software."""
-    return files == (index_name(prefix),) and not _is_table(files[0])
+    return files == (index_name(prefix),) and not is_table(files[0])
 
 
 def _describe(prefix: str, files: tuple[str, ...], *, latest: bool, listed: bool) -> CatalogEntry:
@@ -385,10 +354,10 @@ def _in_short(error: CheckpointError) -> str:
 
 def _check_v1(prefix: str, files: tuple[str, ...]) -> tuple[str | None, int | None]:
     step = _step_in_name(re.sub(r"-\?{5}-of-\d+$", "", prefix))
-    pattern = _V1_PATTERN.fullmatch(prefix)
+    pattern = PATTERN.fullmatch(prefix)
     if pattern is not None:
         count = int(pattern["of"].removeprefix("-of-"))
-        there = sum(_V1_SHARD.fullmatch(file) is not None for file in files)
+        there = sum(SHARD.fullmatch(file) is not None for file in files)
         if there < count:
             return f"{count - there} of {count} shards are missing", step
     return None, step

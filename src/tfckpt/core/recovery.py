@@ -85,6 +85,8 @@ def open_damaged(path: str | os.PathLike[str]) -> Source:
     except CheckpointNotFoundError:
         raise
     except FormatError:
+        if found.tables:  # a V1 file: without its list there is nothing to be told
+            raise
         return RecoveredSource(found.prefix, found.notes)
     return source
 

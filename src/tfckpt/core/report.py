@@ -190,6 +190,7 @@ class Summary(NamedTuple):
 
     Attributes:
         prefix: Its prefix.
+        format: ``"V2"``, a bundle of an index and data files, or ``"V1"``, tables.
         style: How its keys are made.
         n_shards: Its data files.
         n_bytes: Bytes of all tensors.
@@ -200,6 +201,7 @@ class Summary(NamedTuple):
     """
 
     prefix: str
+    format: Literal["V1", "V2"]
     style: Style
     n_shards: int
     n_bytes: int

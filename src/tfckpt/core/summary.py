@@ -39,7 +39,8 @@ def summarize(source: Source) -> Summary:
     n_bytes = sum(group.n_bytes for group in groups.values())
     missing = [n for n in sorted(shards) if file_size(source.shard_file(n)) is None]
     return Summary(
-        prefix=source.prefix, style=source.style, n_shards=len(shards), n_bytes=n_bytes,
+        prefix=source.prefix, format=source.format, style=source.style, n_shards=len(shards),
+        n_bytes=n_bytes,
         step=find_step(source, roles), groups=tuple(groups[role] for role in _ROLES),
         notes=source.notes, hints=tuple(_hints(groups, n_bytes, source, missing)))
 

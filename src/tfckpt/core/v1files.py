@@ -10,7 +10,7 @@ from tfckpt.format.naming import parse_index_name
 from tfckpt.format.table import MAGIC, has_magic
 from tfckpt.storage.local import is_file, list_folder, read_ends
 
-__all__ = ["SHARD", "is_table", "v1_checkpoints", "v1_files", "v1_note"]
+__all__ = ["PATTERN", "SHARD", "is_table", "v1_checkpoints", "v1_files", "v1_note"]
 
 PATTERN = re.compile(r"(?P<stem>.*)-\?{5}(?P<of>-of-\d{5,})", re.DOTALL)
 SHARD = re.compile(r"(?P<stem>.*)-\d{5}(?P<of>-of-\d{5,})", re.DOTALL)
@@ -31,7 +31,7 @@ def v1_files(path: str) -> tuple[str, ...]:
     shard = re.compile(re.escape(pattern["stem"]) + r"-\d{5}" + re.escape(pattern["of"]))
     files = tuple(os.path.join(folder, n) for n in list_folder(folder) if shard.fullmatch(n))
     # Record files are often sharded under such names too.
-    return files if files and all(map(is_table, files)) else ()
+    return files if any(map(is_table, files)) else ()
 
 
 def is_table(path: str) -> bool:

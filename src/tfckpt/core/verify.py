@@ -25,7 +25,8 @@ from tfckpt.core.report import Problem, ValueCount, VerifyReport
 from tfckpt.core.residue import residue_of
 from tfckpt.core.sliced import check_cover, whole
 from tfckpt.core.source import BundleSource, Source, check_size
-from tfckpt.errors import CheckpointError, FormatError
+from tfckpt.core.v1 import V1Source
+from tfckpt.errors import CheckpointError, FormatError, UnsupportedError
 from tfckpt.format.naming import index_name
 from tfckpt.format.objectgraph import OBJECT_GRAPH_KEY
 from tfckpt.format.recovery import is_whole
@@ -57,7 +58,11 @@ def verify(source: Source, *, quick: bool = False, nan: bool = False, jobs: int 
         (True, 21, ())
     """
     if not isinstance(source, BundleSource):
-        raise NotImplementedError
+        if not isinstance(source, V1Source):
+            raise UnsupportedError("only checkpoints in files can be verified", file=source.prefix)
+        from tfckpt.core.verify_v1 import verify_v1  # deferred: rare by now
+
+        return verify_v1(source, quick=quick, nan=nan, progress=progress)
     check = _Verification(_with_damage(source))
     check.index()
     entries = check.entries()

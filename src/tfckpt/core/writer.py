@@ -42,10 +42,11 @@ from tfckpt.format.naming import DataName, data_name, index_name, parse_data_nam
 from tfckpt.format.slices import encode_slice, slice_key
 from tfckpt.format.table import encode_table
 from tfckpt.storage.link import copy_file, link_file
-from tfckpt.storage.local import file_size, list_folder, read_file
+from tfckpt.storage.local import file_size, list_folder, os_errors, read_file
 from tfckpt.storage.publish import Staging
 
-__all__ = ["DataMode", "WrittenFile", "check_destination", "check_keys", "write_plan"]
+__all__ = ["DataMode", "WrittenFile", "check_destination", "check_keys", "remove_files",
+           "write_plan"]
 
 DataMode = Literal["link", "copy"]
 _MANY = 1000  # tensors, from which numpy pays
@@ -310,6 +311,17 @@ def _remove_others(prefix: str, num_shards: int) -> None:
         if name.num_shards != num_shards:
             with contextlib.suppress(OSError):
                 os.unlink(os.path.join(folder, data_name(*name)))
+
+
+def remove_files(files: tuple[str, ...]) -> None:
+    """Remove files, as far as they are there.
+
+    Raises:
+        StorageError: The system refuses.
+    """
+    for file in files:
+        with os_errors(file, "remove"), contextlib.suppress(FileNotFoundError):
+            os.unlink(file)
 
 
 class _Shard:

@@ -149,7 +149,8 @@ class _Reader:
         try:
             read_block(self.data, metaindex)  # it holds nothing
         except CheckpointError as error:
-            self.damage.append(Damage(error))
+            if wrong is None:  # else it is probably the handle that is
+                self.damage.append(Damage(error))
         content, problem = self._read(index)
         try:
             if content is not None:
@@ -157,7 +158,7 @@ class _Reader:
                 handles = [_parse_handle(value) for _, value in rows]
         except CheckpointError as error:
             content, problem = None, problem or error
-        if problem is not None:
+        if problem is not None and wrong is None:
             self.damage.append(Damage(problem))
         return None if content is None else handles
 

@@ -26,7 +26,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
-from tfckpt.errors import ChecksumError, FormatError, TruncatedError, located
+from tfckpt.errors import (
+    CheckpointError,
+    ChecksumError,
+    FormatError,
+    TruncatedError,
+    located,
+)
 from tfckpt.format.block import (
     BLOCK_SIZE,
     KeyBudget,
@@ -97,6 +103,9 @@ class Table:
         read: Gives these bytes of the file: offset and count.
         size: The file's bytes.
 
+    Attributes:
+        metaindex: Where the block without rows is.
+
     Raises:
         TruncatedError: The file is too short for what it announces.
         ChecksumError: A block's bytes are not those that were written.
@@ -113,7 +122,7 @@ class Table:
         self._size = size
         tail = read(max(size - FOOTER_SIZE, 0), min(size, FOOTER_SIZE))
         with located(base=max(size - FOOTER_SIZE, 0)):
-            self._metaindex, index = parse_footer(tail)
+            self.metaindex, index = parse_footer(tail)
         self._index = self.read_block(index)
         self._index_base = self._base(index)
         self._last: tuple[int, bytes] = -1, b""
@@ -136,13 +145,16 @@ class Table:
         return row
 
     def offset_of(self, key: bytes) -> int | None:
-        """Byte offset of the block that has this key, for error messages."""
+        """Byte offset of the block that has this key, or would have it if it weren't damaged."""
         handle = self._block_of(key)
-        return None if handle is None or self.get(key) is None else handle.offset
+        try:
+            return None if handle is None or self.get(key) is None else handle.offset
+        except CheckpointError:
+            return handle.offset if handle else None
 
     def columns(self) -> tuple[list[bytes], Sequence[bytes]]:
         """Keys and values of all rows, every block checked."""
-        self.read_block(self._metaindex)  # empty, but its CRC covers bytes that verify must cover
+        self.read_block(self.metaindex)  # empty, but its CRC covers bytes that verify must cover
         handles = list(self.handles())
         blocks = [self.read_block(handle) for handle in handles]
         if self._size >= (_WORTH_NUMPY if "numpy" in sys.modules else _WORTH_IMPORTING_NUMPY):

@@ -39,7 +39,7 @@ def entry_json(entry: Entry) -> Json:
 def summary_json(summary: Summary) -> Json:
     """What a checkpoint is."""
     return {
-        "prefix": summary.prefix, "format": "V2", "style": summary.style,
+        "prefix": summary.prefix, "format": summary.format, "style": summary.style,
         "shards": summary.n_shards, "bytes": summary.n_bytes, "step": summary.step,
         "groups": {group.role: {
             "tensors": group.n_tensors, "values": group.n_params, "bytes": group.n_bytes,

@@ -122,7 +122,8 @@ def render_summary(summary: Summary) -> Iterator[str]:
     """What a checkpoint is."""
     style = {"name-based": "name-based (TF1)", "object-based": "object-based (TF2)"}[summary.style]
     step = f", step {summary.step}" if summary.step is not None else ""
-    yield (f"TensorFlow checkpoint (V2 bundle), {style}, {_count(summary.n_shards, 'shard')},"
+    kind = "V2 bundle" if summary.format == "V2" else "V1"
+    yield (f"TensorFlow checkpoint ({kind}), {style}, {_count(summary.n_shards, 'shard')},"
            f" {human_bytes(summary.n_bytes)}{step}")
     yield from ("  " + line for line in columns(
         (_group_row(group) for group in summary.groups), right=[1, 2, 3]))
