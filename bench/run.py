@@ -102,6 +102,22 @@ def saves(label: str) -> dict[str, tuple[Command, Command]]:
     return jobs
 
 
+def reads() -> dict[str, tuple[str, Command, Command]]:
+    """Reads of an index in a warm process, by job: the checkpoint, tfckpt's and TensorFlow's."""
+    ours = [sys.executable, str(ROOT / "bench" / "tfckpt_read.py")]
+    many = WORK / "source-1000000x1" / "model.ckpt"
+    if not many.with_name("model.ckpt.index").exists():
+        many.parent.mkdir(parents=True, exist_ok=True)
+        run([*ours, "make", str(many), "1000000"])
+    listed = data("100,000 small tensors")
+    return {
+        "listing": ("100,000 small tensors", [*ours, "listing", listed],
+                    tensorflow("timed", "listing", listed)),
+        "one tensor": ("1,000,000 small tensors", [*ours, "one", str(many)],
+                       tensorflow("timed", "one", str(many))),
+    }
+
+
 def time_inside(command: Command) -> Run:
     """Seconds that a script says its save took, without the making of the variables."""
     shutil.rmtree(OUTPUT, ignore_errors=True)
@@ -151,6 +167,14 @@ def main() -> None:
             mine, its = (median(result[side], "seconds") for side in result)
             memory = [f"{median(runs, 'peak_mb'):.0f} MB" for runs in result.values()]
             show(job, label, f"{mine:.3f} s", f"{its:.2f} s", f"{its / mine:.0f} x", *memory)
+    show("reading, warm", "checkpoint", "tfckpt", "TensorFlow", "ratio")
+    for job, (label, ours, theirs) in reads().items():
+        if arguments.only in f"{job}, {label}":
+            pairs = compare_inside(ours, theirs, arguments.runs)
+            results[f"{job}, {label}"] = {"tfckpt": [pair[0] for pair in pairs],
+                                          "tensorflow": [pair[1] for pair in pairs]}
+            mine, its = (median([pair[n] for pair in pairs], "seconds") for n in (0, 1))
+            show(job, label, f"{1e3 * mine:.2f} ms", f"{1e3 * its:.2f} ms", f"{its / mine:.1f} x")
     show("saving", "variables", "tfckpt", "compared", "ratio")
     for label in SIZES:
         for job, (ours, theirs) in saves(label).items():

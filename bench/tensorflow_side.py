@@ -2,9 +2,11 @@
 
 python bench/tensorflow_side.py make PREFIX N_TENSORS N_VALUES
 python bench/tensorflow_side.py list|load|convert PREFIX [OUTPUT]
+python bench/tensorflow_side.py timed listing|one PREFIX
 """
 
 import json
+import statistics
 import sys
 import time
 
@@ -54,6 +56,28 @@ def save(kind, folder, n_tensors, n_values):
     print(json.dumps({"seconds": time.perf_counter() - start}))
 
 
+def listing(prefix):
+    return len(tf.train.load_checkpoint(prefix).get_variable_to_shape_map())
+
+
+def one(prefix):
+    """The operation itself: it looks one key up and reads its tensor."""
+    value, = tf.raw_ops.RestoreV2(
+        prefix=prefix, tensor_names=["model/block_100000/dense_2/kernel"], shape_and_slices=[""],
+        dtypes=[tf.float32])
+    return float(value[0])
+
+
+def timed(kind, prefix):
+    """Seconds that reading takes in a process that is warm: the median of seven times."""
+    times = []
+    for _ in range(8):  # the first finds nothing warm
+        start = time.perf_counter()
+        {"listing": listing, "one": one}[kind](prefix)
+        times.append(time.perf_counter() - start)
+    print(json.dumps({"seconds": statistics.median(times[1:])}))
+
+
 if __name__ == "__main__":
-    {"make": make, "list": list_names, "load": load, "convert": convert, "save": save}[
-        sys.argv[1]](*sys.argv[2:])
+    {"make": make, "list": list_names, "load": load, "convert": convert, "save": save,
+     "timed": timed}[sys.argv[1]](*sys.argv[2:])
