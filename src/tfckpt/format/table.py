@@ -42,7 +42,7 @@ from tfckpt.format.block import (
     seek_row,
     shared_prefix,
 )
-from tfckpt.format.crc32c import masked_crc32c
+from tfckpt.format.crc32c import crc32c, mask, masked_crc32c
 from tfckpt.format.snappy import decompress
 from tfckpt.format.varint import encode_varint, parse_varint
 
@@ -226,18 +226,19 @@ def _contents(read: Callable[[int, int], bytes], size: int, handle: BlockHandle)
         raise TruncatedError("a block of the table runs past the end of the file",
                              expected=f"{end + TRAILER_SIZE} bytes", got=size,
                              offset=min(handle.offset, size))
-    data = read(handle.offset, handle.size + TRAILER_SIZE)
-    stored = int.from_bytes(data[-4:], "little")
-    computed = masked_crc32c(data[:-4])
+    block = read(handle.offset, handle.size)
+    trailer = read(end, TRAILER_SIZE)
+    stored = int.from_bytes(trailer[1:], "little")
+    computed = mask(crc32c(trailer[:1], crc32c(block)))
     if stored != computed:
         raise ChecksumError("block checksum does not match", expected=f"{stored:#010x} as stored",
                             got=f"{computed:#010x} from the bytes", offset=handle.offset)
-    kind = data[handle.size]
+    kind = trailer[0]
     if kind == _RAW:
-        return data[:handle.size]
+        return block
     if kind == _SNAPPY:
         with located(base=None):
-            return decompress(data[:handle.size])
+            return decompress(block)
     raise FormatError("a block has an unknown compression type", expected="0 (none) or 1 (Snappy)",
                       got=kind, offset=end)
 
