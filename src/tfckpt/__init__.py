@@ -40,6 +40,7 @@ from tfckpt.errors import (
 
 if TYPE_CHECKING:
     from tfckpt.convert.reshard import Split, reshard
+    from tfckpt.core.compare import diff
     from tfckpt.train.assignment import init_from_checkpoint
     from tfckpt.train.both import SavedBoth, save_both
     from tfckpt.train.checkpoint import Checkpoint
@@ -148,6 +149,7 @@ __all__ = [
     "constant_initializer",
     "convert",
     "create_global_step",
+    "diff",
     "executing_eagerly",
     "fixed_size_partitioner",
     "get_checkpoint_mtimes",
@@ -192,6 +194,7 @@ _LATER = {
         "Split",
         "reshard",
     ),
+    "tfckpt.core.compare": ("diff",),
     "tfckpt.train.assignment": ("init_from_checkpoint",),
     "tfckpt.train.both": (
         "SavedBoth",

@@ -18,9 +18,9 @@ from tfckpt.report.text import render_error
 
 __all__ = ["main", "run"]
 
-_COMMANDS = ("inspect", "ls", "show", "verify", "convert", "latest", "list", "relocate",
-             "reshard", "rm")
-_ALIASES = {"info": "inspect", "validate": "verify"}
+_COMMANDS = ("inspect", "ls", "show", "verify", "diff", "convert", "explain", "latest", "list",
+             "merge", "relocate", "reshard", "rm", "salvage")
+_ALIASES = {"info": "inspect", "validate": "verify", "compare": "diff"}
 
 _DESCRIPTION = """\
 Read, verify and convert TensorFlow checkpoints, without TensorFlow.

@@ -32,6 +32,10 @@ _MANY = 64
 Style = Literal["name-based", "object-based"]
 
 
+Head = tuple[DType, tuple[int, ...]]
+"""Dtype and shape."""
+
+
 class Entry(NamedTuple):
     """One stored tensor.
 
@@ -76,10 +80,9 @@ class Index(Mapping[str, Entry]):
     def __repr__(self) -> str:
         return f"<Index of {len(self)} tensors, {self.style}>"
 
-    def heads(self) -> Iterator[tuple[str, DType, tuple[int, ...]]]:
-        """Key, dtype and shape of every tensor."""
-        for entry in self.values():
-            yield entry.key, entry.dtype, entry.shape
+    def heads(self) -> Iterable[tuple[str, Head]]:
+        """Key, and dtype with shape, of every tensor."""
+        return [(entry.key, (entry.dtype, entry.shape)) for entry in self.values()]
 
     def resolve(self, name: str) -> Entry:
         """The entry of a key, or of a name that people use for it.
@@ -157,11 +160,18 @@ class TableIndex(Index):
         joined = b"\0".join(keys).decode("utf-8", "surrogateescape").split("\0")
         names = (joined if len(joined) == len(keys) else
                  [key.decode("utf-8", "surrogateescape") for key in keys])
-        rows = dict(zip(names, range(len(names)), strict=True))
-        del rows[HEADER_NAME]
-        slices = {key: rows.pop(key.decode("utf-8", "surrogateescape"))
-                  for key in _slice_keys(keys, values)}
-        return _Rows(rows, values, slices)
+        del names[0]  # the header's
+        found = _slice_keys(keys, values)
+        if not found:
+            return _Rows(names, range(1, len(keys)), values, {})
+        numbers = [n for n, key in enumerate(keys) if n and key not in found]
+        return _Rows([names[n - 1] for n in numbers], numbers, values,
+                     {key: n for n, key in enumerate(keys) if key in found})
+
+    @cached_property
+    def _numbers(self) -> dict[str, int]:
+        """The row of each tensor."""
+        return dict(zip(self._rows.names, self._rows.numbers, strict=True))
 
     def _stored(self, key: str) -> bytes | None:
         """A tensor's encoded entry, or None if there is none."""
@@ -171,7 +181,7 @@ class TableIndex(Index):
             if self._n_lookups <= _MANY and not key.startswith("\0") and key != HEADER_NAME:
                 with located(file=self._file):
                     return self._table.get(key.encode("utf-8", "surrogateescape"))
-        row = self._rows.keys.get(key)
+        row = self._numbers.get(key)
         return None if row is None else self._rows.values[row]
 
     @property
@@ -198,24 +208,25 @@ class TableIndex(Index):
             raise
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._rows.keys)
+        return iter(self._rows.names)
 
     def __len__(self) -> int:
-        return len(self._rows.keys)
+        return len(self._rows.names)
 
     def __contains__(self, key: object) -> bool:
         return isinstance(key, str) and self._stored(key) is not None
 
-    def heads(self) -> Iterator[tuple[str, DType, tuple[int, ...]]]:
-        values = self._rows.values
-        encoded = parse_heads(values) if isinstance(values, Spans) else values
-        parse_head = self._parser.parse_head
-        for key, row in self._rows.keys.items():
-            head = parse_head(encoded[row])
-            if head is None:
-                entry = self[key]
-                head = entry.dtype, entry.shape
-            yield key, *head
+    def heads(self) -> Iterable[tuple[str, Head]]:
+        names, numbers, values, _ = self._rows
+        if not isinstance(values, Spans):
+            return super().heads()
+        encoded = parse_heads(values)
+        known = {head: self._parser.parse_head(head) for head in set(encoded)}
+        every = list(map(known.__getitem__, encoded))
+        heads = every[1:] if isinstance(numbers, range) else [every[n] for n in numbers]
+        if None not in heads:
+            return zip(names, heads, strict=True)  # type: ignore[arg-type]  # as was just seen
+        return [(name, head or self[name][1:3]) for name, head in zip(names, heads, strict=True)]
 
     def values(self) -> ValuesView[Entry]:
         self._parse_all()
@@ -233,7 +244,7 @@ class TableIndex(Index):
         with no_collection():
             heads = map(self._parser.parse_head, parse_heads(values))
             rows = list(zip(heads, *parse_numbers(values), strict=True))
-            for key, row in self._rows.keys.items():
+            for key, row in zip(self._rows.names, self._rows.numbers, strict=True):
                 head, shard_id, offset, size, crc = rows[row]
                 if head is not None and 0 <= shard_id <= MOST_SHARDS:
                     self._entries[key] = Entry(key, head[0], head[1], shard_id, offset, size, crc)
@@ -283,9 +294,10 @@ class TableIndex(Index):
 
 
 class _Rows(NamedTuple):
-    """All rows of a table: where each tensor's is, the values, and where each slice's is."""
+    """All rows of a table: each tensor's name and row, the values, and each slice's row."""
 
-    keys: dict[str, int]
+    names: list[str]
+    numbers: Sequence[int]
     values: Sequence[bytes]
     slices: dict[bytes, int]
 

@@ -32,12 +32,12 @@ class CheckpointReader:
     def get_variable_to_shape_map(self) -> dict[str, list[int]]:
         """Shape of each tensor, sorted by name."""
         with no_collection():
-            return {key: list(shape) for key, _, shape in self._source.index.heads()}
+            return {key: list(shape) for key, (_, shape) in self._source.index.heads()}
 
     def get_variable_to_dtype_map(self) -> dict[str, DType]:
         """Dtype of each tensor; its ``name`` is TensorFlow's."""
         with no_collection():
-            return {key: dtype for key, dtype, _ in self._source.index.heads()}
+            return {key: dtype for key, (dtype, _) in self._source.index.heads()}
 
     def has_tensor(self, tensor_str: str) -> bool:
         """Whether there is a tensor of exactly this name."""
@@ -56,7 +56,7 @@ class CheckpointReader:
     def debug_string(self) -> str:
         """One line per tensor: name, dtype, shape."""
         return "".join(f"{key} ({dtype.name}) {list(shape)}\n"
-                       for key, dtype, shape in self._source.index.heads())
+                       for key, (dtype, shape) in self._source.index.heads())
 
 
 def load_checkpoint(ckpt_dir_or_file: Path) -> CheckpointReader:
@@ -84,7 +84,7 @@ def list_variables(ckpt_dir_or_file: Path) -> list[tuple[str, list[int]]]:
         ('beta1_power', [])
     """
     with open_source(ckpt_dir_or_file) as source, no_collection():
-        return [(key, list(shape)) for key, _, shape in source.index.heads()]
+        return [(key, list(shape)) for key, (_, shape) in source.index.heads()]
 
 
 def load_variable(ckpt_dir_or_file: Path, name: str) -> Any:

@@ -1,0 +1,223 @@
+"""Comparing two checkpoints: which tensors belong together, and how each pair stands.
+
+Both files are read from start to end and their checksums made on the way, so "same" means equal
+bytes that are still those that were written. ``quick`` believes stored checksums instead: equal
+ones of 32 bits make equal bytes likely, and are no proof.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterator, Mapping
+
+from tfckpt.core.collection import no_collection
+from tfckpt.core.differences import Aside, DiffReport, Side
+from tfckpt.core.elements import Tolerance
+from tfckpt.core.opening import open_source
+from tfckpt.core.pairing import Names, Naming, Pairing, pair_names, plain_name
+from tfckpt.core.pairwise import BITS, Comparison, Rules
+from tfckpt.core.plan import Progress, no_progress
+from tfckpt.core.roles import assign_roles
+from tfckpt.core.source import Source
+from tfckpt.errors import AmbiguousNamesError, TensorNotFoundError
+from tfckpt.format.objectgraph import OBJECT_GRAPH_KEY, VARIABLE_VALUE
+from tfckpt.format.objectkeys import ATTRIBUTES, object_key
+
+__all__ = ["compare", "diff"]
+
+_OPTIMIZER = "optimizer"
+_MOST_SCOPES = 16  # before a name's partner; a name of 64 KiB may be slashes only
+_CONFIG = ATTRIBUTES + "OBJECT_CONFIG_JSON"
+_OBJECT_BASED_ONLY = {
+    OBJECT_GRAPH_KEY: "only object-based checkpoints have an object graph",
+    object_key("save_counter", VARIABLE_VALUE): "tf.train.Checkpoint's own count of saves",
+}
+
+
+def diff(a: str | os.PathLike[str] | Source, b: str | os.PathLike[str] | Source, *,
+         by: Naming = "auto", names: Mapping[str, str | None] | None = None,
+         strip_prefix_a: str = "", strip_prefix_b: str = "", ignore_optimizer: bool = False,
+         ignore_dtype: bool = False, atol: float | None = None, rtol: float | None = None,
+         equal_nan: bool = False, quick: bool = False, progress: Progress = no_progress
+         ) -> DiffReport:
+    """Compare two checkpoints tensor by tensor; they may differ in style, shards and slices.
+
+    Tensors are compared by shape, dtype and bits. Without a tolerance only equal bits are the
+    same (so NaN equals itself, and 0.0 isn't -0.0). With one, elements are also close if
+    ``|a - b| <= atol`` or ``|a - b| <= rtol * max(|a|, |b|)``. Integers are compared exactly,
+    strings as bytes, other numbers in float64.
+
+    Args:
+        a: A checkpoint, opened, or its path: prefix, any of its files, or folder.
+        b: The other.
+        by: Which names make two tensors a pair: ``"key"``, the full ``"name"`` that an object
+            graph has for a variable, its ``"path"``, or ``"auto"``, all of these in turn.
+        names: Pairs that these don't find, name in A to name in B; None leaves one out.
+        strip_prefix_a: Taken from the start of A's names.
+        strip_prefix_b: Taken from the start of B's names.
+        ignore_optimizer: Whether slots and the like stay out, told by structure; the object
+            graph, which has them, too.
+        ignore_dtype: Whether equal values are the same in any dtype.
+        atol: Distance at which numbers are close.
+        rtol: Likewise, as a share of the larger one.
+        equal_nan: Whether a NaN equals any other NaN.
+        quick: Don't read tensors of equal dtype, shape, size and checksum. Equal checksums of
+            32 bits are no proof of equal bytes, and damage goes unnoticed.
+        progress: Told about bytes of both.
+
+    Returns:
+        What was found; a tensor that can't be read is part of it.
+
+    Raises:
+        CheckpointError: One isn't a checkpoint, its index is damaged, or a prefix that was
+            removed leaves two tensors with one name.
+
+    Example:
+        >>> import tfckpt
+        >>> report = tfckpt.diff("examples/tf1", "examples/tf1", strip_prefix_a="dense/")
+        >>> report.counts["same"], report.only_a[0]
+        (15, 'dense/bias')
+    """
+    sides = []
+    opened: list[Source] = []
+    try:
+        for side in (a, b):
+            if not isinstance(side, Source):
+                side = open_source(side)  # noqa: PLW2901 - it is what was meant
+                opened.append(side)
+            sides.append(side)
+        with no_collection():
+            return compare(
+                *sides, by=by, names=names, strip_prefixes=(strip_prefix_a, strip_prefix_b),
+                ignore_optimizer=ignore_optimizer, progress=progress,
+                rules=Rules(Tolerance(atol, rtol, equal_nan), ignore_dtype, quick))
+    finally:
+        for source in opened:
+            source.close()
+
+
+def compare(a: Source, b: Source, *, by: Naming = "auto",
+            names: Mapping[str, str | None] | None = None,
+            strip_prefixes: tuple[str, str] = ("", ""), ignore_optimizer: bool = False,
+            rules: Rules = BITS, progress: Progress = no_progress) -> DiffReport:
+    """Compare two opened checkpoints; see `diff`."""
+    aside: list[Aside] = []
+    hints: list[str] = []
+    given = _given_pairs(names or {}, a, b, aside, hints)
+    by_key = by in ("auto", "key") and not names and not any(strip_prefixes)
+    reason = ("" if by_key else "tensors are compared by other names than the keys in it")
+    if ignore_optimizer:
+        reason = "it describes the optimizer too"
+    dropped = {item.key for item in aside}
+    keys_a = _keys_of("a", a, dropped, set(given), ignore_optimizer, reason, aside)
+    keys_b = _keys_of("b", b, set(), set(given.values()), ignore_optimizer, reason, aside)
+    pairing = pair_names(Names(a, keys_a, strip_prefixes[0]), Names(b, keys_b, strip_prefixes[1]),
+                         by, given)
+    if ignore_optimizer:
+        pairing = _without_their_partners(a, b, pairing, aside)
+    if a.style != b.style:
+        pairing = _without_bookkeeping(pairing, aside)
+    tensors = Comparison(a, b, rules, progress).run(keys_a, pairing)
+    hints += _prefix_hints(pairing, strip_prefixes)
+    return DiffReport(a.prefix, b.prefix, (a.style, b.style), tuple(tensors), tuple(aside),
+                      rules.quick, tuple(hints))
+
+
+def _given_pairs(names: Mapping[str, str | None], a: Source, b: Source, aside: list[Aside],
+                 hints: list[str]) -> dict[str, str]:
+    """Key to key of the names that both have."""
+    pairs: dict[str, str] = {}
+    strange: list[str] = []
+    for name_a, name_b in names.items():
+        key_a = _find(a, name_a)
+        key_b = None if name_b is None else _find(b, name_b)
+        if key_a is not None and name_b is None:
+            aside.append(Aside("a", key_a, "the map leaves it out"))
+        elif key_a is None or key_b is None:
+            strange.append(f"{name_a} in A" if key_a is None else f"{name_b} in B")
+        elif key_a in pairs or key_b in pairs.values():
+            raise AmbiguousNamesError("the map pairs a tensor twice", groups={
+                key_b: [*(key for key, other in pairs.items() if other == key_b), key_a]})
+        else:
+            pairs[key_a] = key_b
+    if strange:
+        more = f" and {len(strange) - 3} more" if len(strange) > 3 else ""
+        hints.append(f"the map names tensors that aren't there: {', '.join(strange[:3])}{more}")
+    return pairs
+
+
+def _find(source: Source, name: str) -> str | None:
+    try:
+        return source.index.resolve(name).key
+    except TensorNotFoundError:
+        return None
+
+
+def _keys_of(side: Side, source: Source, dropped: set[str], wanted: set[str],
+             ignore_optimizer: bool, graph_reason: str, aside: list[Aside]) -> list[str]:
+    """The keys to compare; the others go aside."""
+    reasons = dict.fromkeys(dropped, "")  # these are told of already
+    if graph_reason:
+        reasons[OBJECT_GRAPH_KEY] = graph_reason
+    if ignore_optimizer:
+        reasons |= {key: _OPTIMIZER for key, assigned in assign_roles(source).items()
+                    if assigned.role == "optimizer"}
+    if not reasons:
+        return list(source.index)
+    keys = []
+    for key in source.index:
+        if key not in reasons or key in wanted:
+            keys.append(key)
+        elif reasons[key]:
+            aside.append(Aside(side, key, reasons[key]))
+    return keys
+
+
+def _without_their_partners(a: Source, b: Source, pairing: Pairing, aside: list[Aside]) -> Pairing:
+    """Put aside what is optimizer state only to the other side.
+
+    What was converted to another style may have nothing left that tells.
+    """
+    left: dict[Side, set[str]] = {side: {item.key for item in aside if item.side == side
+                                         and item.reason == _OPTIMIZER} for side in ("a", "b")}
+    of_a = pair_names(Names(a, pairing.only_a), Names(b, left["b"]))
+    of_b = pair_names(Names(a, left["a"]), Names(b, pairing.only_b))
+    aside += [Aside("a", key, _OPTIMIZER) for key, _ in of_a.pairs]
+    aside += [Aside("b", key, _OPTIMIZER) for _, key in of_b.pairs]
+    return pairing._replace(only_a=of_a.only_a, only_b=of_b.only_b)
+
+
+def _without_bookkeeping(pairing: Pairing, aside: list[Aside]) -> Pairing:
+    """Put aside what a checkpoint of the other style can't have."""
+    kept: dict[Side, list[str]] = {"a": [], "b": []}
+    sides: tuple[tuple[Side, list[str]], ...] = (("a", pairing.only_a), ("b", pairing.only_b))
+    for side, keys in sides:
+        for key in keys:
+            reason = _OBJECT_BASED_ONLY.get(key)
+            if reason is None and key.endswith(_CONFIG):
+                reason = "Keras' description of a layer, not a value"
+            if reason is None:
+                kept[side].append(key)
+            else:
+                aside.append(Aside(side, key, reason))
+    return pairing._replace(only_a=kept["a"], only_b=kept["b"])
+
+
+def _prefix_hints(pairing: Pairing, strip_prefixes: tuple[str, str]) -> Iterator[str]:
+    """Prefixes whose removal would find partners for tensors that have none."""
+    sides = [[plain_name(key) for key in keys] for keys in (pairing.only_a, pairing.only_b)]
+    for n, (names, others) in enumerate((sides, sides[::-1])):
+        wanted = set(others)
+        found: Counter[str] = Counter()
+        for name in names if wanted and not strip_prefixes[n] else ():
+            at = name.find("/")
+            for _ in range(_MOST_SCOPES):
+                if at < 0:
+                    break
+                found[name[:at + 1]] += name[at + 1:] in wanted
+                at = name.find("/", at + 1)
+        for prefix, count in found.most_common(1):
+            if count:
+                yield (f"{count} of the tensors that only {'AB'[n]} has would have a partner with"
+                       f" --strip-prefix-{n + 1} {prefix}")
