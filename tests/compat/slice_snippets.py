@@ -58,3 +58,11 @@ def merge(prefixes, target, delete):
         return
     with tf1.Graph().as_default(), tf1.Session() as session:
         session.run(tf.raw_ops.MergeV2Checkpoints(**args))
+
+
+def restore_bytes_name(prefix, name):
+    """The RestoreV2 operation for a name of any bytes."""
+    value, = run(lambda: tf.raw_ops.RestoreV2(
+        prefix=prefix, tensor_names=[bytes.fromhex(name)], shape_and_slices=[""],
+        dtypes=[tf.float32]))
+    return packed(value, "float32")
