@@ -21,6 +21,7 @@ from typing import NamedTuple, cast
 
 from tfckpt.convert.api import run_plan
 from tfckpt.convert.cutting import Cutter, Piece, Tensor, with_extent
+from tfckpt.core.bundle import BundleSource
 from tfckpt.core.discovery import as_path
 from tfckpt.core.index import Entry
 from tfckpt.core.opening import open_source
@@ -28,7 +29,7 @@ from tfckpt.core.origin import Origin, Part, Sliced, Stored
 from tfckpt.core.plan import Output, Plan, Progress, no_progress
 from tfckpt.core.report import ConvertReport
 from tfckpt.core.sliced import Box, check_cover, whole
-from tfckpt.core.source import BundleSource, Source
+from tfckpt.core.source import Source
 from tfckpt.errors import AmbiguousNamesError, UnsupportedError
 from tfckpt.format.slices import parse_slice
 

@@ -20,10 +20,10 @@ import re
 from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
+from tfckpt.core.bundle import BundleSource
 from tfckpt.core.discovery import STATE_FILE, Found, as_path, find_latest, read_state
 from tfckpt.core.residue import Leftover, find_leftovers, is_temporary_file
 from tfckpt.core.roles import assign_roles
-from tfckpt.core.source import BundleSource
 from tfckpt.core.summary import find_step
 from tfckpt.core.v1files import PATTERN, SHARD, is_table, v1_files
 from tfckpt.core.verify import check_sizes

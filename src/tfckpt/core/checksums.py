@@ -12,10 +12,11 @@ import sys
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from tfckpt.core.bundle import check_crc32c, check_entry
 from tfckpt.core.index import Entry
 from tfckpt.core.plan import Progress
 from tfckpt.core.report import ValueCount
-from tfckpt.core.source import check_crc32c, check_entry, swap_words
+from tfckpt.core.source import swap_words
 from tfckpt.errors import CheckpointError, located
 from tfckpt.format.crc32c import crc32c, mask
 from tfckpt.format.crcmath import combine_crc32c

@@ -19,8 +19,8 @@ import os
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from tfckpt.core.bundle import BundleSource, missing_shard
 from tfckpt.core.index import Entry
-from tfckpt.core.source import BundleSource, missing_shard
 from tfckpt.errors import CheckpointError, FormatError, TruncatedError
 from tfckpt.format.naming import index_name, parse_data_name
 from tfckpt.storage.local import DataFile, file_size, list_folder

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 
+from tfckpt.core.bundle import BundleSource, CrcCheck
 from tfckpt.core.discovery import discover
-from tfckpt.core.source import BundleSource, CrcCheck, Source
+from tfckpt.core.source import Source
 
 __all__ = ["open_source"]
 

@@ -6,12 +6,13 @@ import sys
 from collections.abc import Generator, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from tfckpt.core.bundle import BundleSource, check_crc32c
 from tfckpt.core.differences import Delta, DiffKind, TensorDiff
 from tfckpt.core.elements import Tally, Tolerance, has_numbers
 from tfckpt.core.index import Entry
 from tfckpt.core.pairing import Pairing
 from tfckpt.core.plan import Progress
-from tfckpt.core.source import BundleSource, Source, check_crc32c, swap_words
+from tfckpt.core.source import Source, swap_words
 from tfckpt.errors import CheckpointError
 from tfckpt.format.crc32c import crc32c, mask
 from tfckpt.format.dtypes import STRING

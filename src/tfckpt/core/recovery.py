@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 
+from tfckpt.core.bundle import BundleSource
 from tfckpt.core.discovery import discover
 from tfckpt.core.index import TableIndex
 from tfckpt.core.opening import open_source
-from tfckpt.core.source import BundleSource, Source
+from tfckpt.core.source import Source
 from tfckpt.errors import CheckpointError, CheckpointNotFoundError, FormatError, located
 from tfckpt.format.block import Row
 from tfckpt.format.bundle import (

@@ -15,6 +15,7 @@ Each step goes on where the one before found damage, so that all of it is named 
 
 from __future__ import annotations
 
+from tfckpt.core.bundle import BundleSource, check_size
 from tfckpt.core.checksums import Checked, check_tensors, usable_cores
 from tfckpt.core.coverage import ShardCheck, check_shard, other_files
 from tfckpt.core.graphcheck import check_graph_keys
@@ -24,7 +25,7 @@ from tfckpt.core.recovery import RecoveredSource, legible_names
 from tfckpt.core.report import Problem, ValueCount, VerifyReport
 from tfckpt.core.residue import residue_of
 from tfckpt.core.sliced import check_cover, whole
-from tfckpt.core.source import BundleSource, Source, check_size
+from tfckpt.core.source import Source
 from tfckpt.core.v1 import V1Source
 from tfckpt.errors import CheckpointError, FormatError, UnsupportedError
 from tfckpt.format.naming import index_name

@@ -17,12 +17,12 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from itertools import accumulate, repeat
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, cast
 
+from tfckpt.core.bundle import check_size, missing_shard
 from tfckpt.core.index import Entry
 from tfckpt.core.origin import Given, Linkable, Reuse, Sliced, Stored, Streamed
 from tfckpt.core.plan import Plan, Progress, no_progress, old_key
-from tfckpt.core.source import check_size, missing_shard
 from tfckpt.errors import (
     AmbiguousNamesError,
     DestinationExistsError,
@@ -143,6 +143,9 @@ class _NewShard(NamedTuple):
 def _new_shards(plan: Plan) -> dict[int, list[_New]]:
     """The new tensors of each data file, in the plan's order."""
     shards: dict[int, list[_New]] = {}
+    given = _all_given(plan)
+    if len({item[2] for item in given}) == 1:  # as in nearly every save
+        return {given[0][2]: list(given)}
     for output in plan.outputs:
         origin = output[3]
         if isinstance(origin, Sliced):
@@ -152,6 +155,12 @@ def _new_shards(plan: Plan) -> dict[int, list[_New]]:
         elif not isinstance(origin, Reuse):
             shards.setdefault(origin.shard, []).append(origin)
     return dict(sorted(shards.items()))
+
+
+def _all_given(plan: Plan) -> list[Given]:
+    """The origins of all outputs, if they are all at hand; else none."""
+    origins = [output[3] for output in plan.outputs]
+    return cast("list[Given]", origins) if set(map(type, origins)) == {Given} else []
 
 
 def _expected_bytes(item: _New) -> int:
@@ -201,8 +210,11 @@ def _write_given(staging: Staging, name: str, given: list[Given], counter: _Coun
     unknown = [item[0] for item in given if item[1] is None]
     if not unknown or sum(map(len, unknown)) < _SOON_SUMMED:
         staging.write(name, chunks, counter.advance)
-        made = iter(masked_crc32cs(unknown))
-        return [next(made) if item[1] is None else item[1] for item in given]
+        made = masked_crc32cs(unknown)
+        if len(made) == len(given):
+            return made
+        rest = iter(made)
+        return [next(rest) if item[1] is None else item[1] for item in given]
     from concurrent.futures import ThreadPoolExecutor  # deferred: conversions write little
 
     with ThreadPoolExecutor(1) as pool:
@@ -337,6 +349,8 @@ class _Shard:
 
 def _reused_shards(plan: Plan) -> list[_Shard]:
     """The data files to link, in the order of their sources and numbers, each checked."""
+    if _all_given(plan):
+        return []
     shards: dict[tuple[int, int], _Shard] = {}
 
     def add(reuse: Reuse) -> None:

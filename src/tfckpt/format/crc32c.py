@@ -14,6 +14,7 @@ Source: tsl/lib/hash/crc32c.h.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import repeat
 from typing import TYPE_CHECKING, Any, cast
 
 import google_crc32c
@@ -71,8 +72,8 @@ def masked_crc32cs(chunks: Sequence[bytes | np.ndarray[Any, Any]]) -> list[int]:
         >>> masked_crc32cs([b"a", b"b"]) == [masked_crc32c(b"a"), masked_crc32c(b"b")]
         True
     """
-    extend = google_crc32c.extend
-    return [(((crc := extend(0, chunk)) >> 15 | crc << 17) + _DELTA) & _BITS for chunk in chunks]
+    crcs = map(google_crc32c.extend, repeat(0), chunks)
+    return [((crc >> 15 | crc << 17) + _DELTA) & _BITS for crc in crcs]
 
 
 def masked_crc32c(data: bytes | np.ndarray[Any, Any]) -> int:

@@ -300,7 +300,7 @@ def _encode_children(children: Iterable[tuple[int, str]]) -> bytes:
         size = len(name)
         if node_id > 0 and 0 < size < 100 and name.isascii():  # every length is one byte
             number = encode_varint(node_id)
-            out += (_CHILDREN[len(number) + size], number, _FULL_NAMES[size], name.encode())
+            out.append(_CHILDREN[len(number) + size] + number + _FULL_NAMES[size] + name.encode())
         else:
             out.append(encode_bytes(1, encode_int(1, node_id) + _text(b"\x12", name)))
     return b"".join(out)

@@ -143,6 +143,10 @@ def replace_file(path: str, data: bytes) -> None:
 
 def _batches(chunks: Iterable[Any]) -> Iterator[Any]:
     """The chunks, runs of small ones joined: a model may have 100,000 of a few bytes each."""
+    if isinstance(chunks, list) and set(map(type, chunks)) == {bytes} \
+            and sum(map(len, chunks)) < 16 * _BUFFER:
+        yield b"".join(chunks)
+        return
     small: list[bytes] = []
     n_bytes = 0
     for chunk in chunks:

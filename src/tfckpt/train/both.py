@@ -10,10 +10,10 @@ from __future__ import annotations
 import os
 from typing import Any, NamedTuple
 
+from tfckpt.core.bundle import BundleSource
 from tfckpt.core.collection import no_collection
 from tfckpt.core.discovery import as_path
 from tfckpt.core.plan import Output, Plan
-from tfckpt.core.source import BundleSource
 from tfckpt.errors import PathConflictError, VariableError, VariableTypeError
 from tfckpt.train.checkpoint import Checkpoint
 from tfckpt.train.manager import CheckpointManager
