@@ -51,6 +51,7 @@ __all__ = ["DataMode", "WrittenFile", "check_destination", "check_keys", "remove
 DataMode = Literal["link", "copy"]
 _MANY = 1000  # tensors, from which numpy pays
 _SOON_SUMMED = 16 << 20  # bytes, below which a thread doesn't pay
+_AT_ONCE = 64 << 20  # bytes to write without waiting for the thread that makes checksums
 
 
 class WrittenFile(NamedTuple):
@@ -218,7 +219,7 @@ def _write_given(staging: Staging, name: str, given: list[Given], counter: _Coun
     from concurrent.futures import ThreadPoolExecutor  # deferred: conversions write little
 
     with ThreadPoolExecutor(1) as pool:
-        writing = pool.submit(staging.write, name, chunks, counter.advance)
+        writing = pool.submit(staging.write, name, chunks, counter.advance, at_once=_AT_ONCE)
         checksums = [masked_crc32c(item[0]) if item[1] is None else item[1] for item in given]
         writing.result()
         return checksums

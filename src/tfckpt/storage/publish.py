@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from io import FileIO
 from typing import Any
 
 from tfckpt.errors import DestinationExistsError
@@ -20,6 +21,7 @@ __all__ = ["STAGING_PREFIX", "Staging", "replace_file"]
 
 STAGING_PREFIX = ".tfckpt-"
 _BUFFER = 1 << 20  # many tensors are small
+_MOST_AT_ONCE = 1024  # buffers that one call takes, on Linux
 
 
 class Staging:
@@ -68,25 +70,26 @@ class Staging:
         return os.path.join(self._folder, name)
 
     def write(self, name: str, chunks: Iterable[Any],
-              progress: Callable[[int], None] = lambda n_bytes: None) -> int:
+              progress: Callable[[int], None] = lambda n_bytes: None, *, at_once: int = 1) -> int:
         """Make a waiting file and have its bytes on disk.
 
         Args:
             name: Its name while it waits.
             chunks: Its contents: ``bytes`` or arrays of uint8.
             progress: Called with the number of bytes of each step.
+            at_once: How many bytes to give the system in one call, if there are as many. In a
+                thread each call waits for its turn; but what waits to be written is in memory.
 
         Returns:
             How many bytes it has.
         """
         size = 0
         with os_errors(self._target, "write"), \
-                open(self.path(name), "xb") as file:
-            for batch in _batches(chunks):
-                file.write(batch)
-                size += len(batch)
-                progress(len(batch))
-            file.flush()
+                open(self.path(name), "xb", buffering=0) as file:
+            for group in _groups(_batches(chunks), at_once):
+                n_bytes = _write_all(file, group)
+                size += n_bytes
+                progress(n_bytes)
             os.fsync(file.fileno())
         return size
 
@@ -160,6 +163,34 @@ def _batches(chunks: Iterable[Any]) -> Iterator[Any]:
         if type(chunk) is not bytes or len(chunk) >= _BUFFER:
             yield chunk
     yield b"".join(small)
+
+
+def _groups(batches: Iterable[Any], n_bytes: int) -> Iterator[list[Any]]:
+    """Runs of batches of so many bytes together, of as many as one call of the system takes."""
+    group: list[Any] = []
+    size = 0
+    for batch in batches:
+        group.append(batch)
+        size += len(batch)
+        if size >= n_bytes or len(group) == _MOST_AT_ONCE:
+            yield group
+            group, size = [], 0
+    if group:
+        yield group
+
+
+def _write_all(file: FileIO, group: list[Any]) -> int:
+    """Write some buffers, whatever number of bytes the system takes at a time."""
+    views = [memoryview(batch) for batch in group if len(batch)]
+    total = sum(map(len, views))
+    while views:
+        taken = (os.writev(file.fileno(), views) if hasattr(os, "writev")
+                 else file.write(views[0]) or 0)
+        while views and taken >= len(views[0]):
+            taken -= len(views.pop(0))
+        if taken:
+            views[0] = views[0][taken:]
+    return total
 
 
 def _move_new(waiting: str, path: str) -> None:
