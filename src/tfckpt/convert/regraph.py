@@ -39,7 +39,7 @@ def without_lost(nodes: Sequence[Node], kept: Collection[str], lost: Collection[
 
     def survives(attribute: Attribute) -> bool:
         key = attribute.checkpoint_key
-        return not key or bool(keys_of(key, whole) and not keys_of(key, gone))
+        return not key or key in kept or bool(keys_of(key, whole) and not keys_of(key, gone))
 
     cut = [node._replace(attributes=tuple(filter(survives, node.attributes))) for node in nodes]
     empty = {n for n, (before, node) in enumerate(zip(nodes, cut, strict=True))

@@ -12,7 +12,6 @@ from tfckpt.core.recovery import open_damaged
 from tfckpt.core.report import FolderReport, Problem, VerifyReport
 from tfckpt.core.verify import verify
 from tfckpt.errors import CheckpointError, FormatError
-from tfckpt.format.naming import index_name
 
 __all__ = ["find_newest_good", "verify_folder", "verify_path"]
 
@@ -73,8 +72,8 @@ def find_newest_good(path: str | os.PathLike[str], *, quick: bool = False, nan: 
                      jobs: int | None = None, tell: Tell = lambda report: None) -> str | None:
     """Prefix of the newest checkpoint of a folder that is whole, or None.
 
-    The newest is that of the highest step; of equal ones, or without any, that whose index
-    was written last. Others are read only as far as it takes: the newest is the first.
+    The newest is that of the highest step; of equal ones, or without any, that which was
+    written last. Others are read only as far as it takes: the newest is the first.
 
     Args:
         path: The folder.
@@ -93,13 +92,16 @@ def find_newest_good(path: str | os.PathLike[str], *, quick: bool = False, nan: 
 
 def _newest_first(entries: tuple[CatalogEntry, ...]) -> Iterator[CatalogEntry]:
     def age(entry: CatalogEntry) -> tuple[int, float]:
-        try:
-            written = os.stat(index_name(entry.prefix)).st_mtime
-        except (OSError, ValueError):
-            written = 0.0
-        return -1 if entry.step is None else entry.step, written
+        return -1 if entry.step is None else entry.step, max(map(_written, entry.files))
 
     return iter(sorted(entries, key=age, reverse=True))
+
+
+def _written(file: str) -> float:
+    try:
+        return os.stat(file).st_mtime
+    except OSError:  # removed meanwhile
+        return 0.0
 
 
 def _verify_entry(entry: CatalogEntry, *, quick: bool, nan: bool, jobs: int | None) -> VerifyReport:
