@@ -17,7 +17,6 @@ from tfckpt.convert.api import convert
 from tfckpt.core.index import Entry, Index
 from tfckpt.core.opening import open_source as open
 from tfckpt.core.source import Source
-from tfckpt.core.verify import verify
 from tfckpt.errors import (
     AmbiguousNamesError,
     CheckpointError,
@@ -41,6 +40,7 @@ from tfckpt.errors import (
 if TYPE_CHECKING:
     from tfckpt.convert.reshard import Split, reshard
     from tfckpt.core.compare import diff
+    from tfckpt.core.verify import verify
     from tfckpt.train.assignment import init_from_checkpoint
     from tfckpt.train.both import SavedBoth, save_both
     from tfckpt.train.checkpoint import Checkpoint
@@ -195,6 +195,7 @@ _LATER = {
         "reshard",
     ),
     "tfckpt.core.compare": ("diff",),
+    "tfckpt.core.verify": ("verify",),
     "tfckpt.train.assignment": ("init_from_checkpoint",),
     "tfckpt.train.both": (
         "SavedBoth",

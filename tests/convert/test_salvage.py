@@ -131,3 +131,27 @@ def test_the_command_says_what_is_lost(tmp_path, capsys):
     out = capsys.readouterr().out
     assert "dense/kernel" in out
     assert run(["salvage", str(EXAMPLE), "-o", str(tmp_path / "out3")]) == 0
+
+
+def test_tensors_that_overlap_are_written_apart(tmp_path):
+    from tfckpt.format.bundle import EntryParser, encode_entry
+    from tfckpt.format.crc32c import masked_crc32c
+    from tfckpt.format.table import encode_table, parse_table
+
+    prefix = copy_checkpoint(EXAMPLE, tmp_path / "src")
+    data = Path(prefix + ".data-00000-of-00001").read_bytes()
+    index = Path(prefix + ".index")
+    rows = dict(parse_table(index.read_bytes()))
+    entry = EntryParser().parse(rows[b"dense/bias"])
+    for name, offset in (("over", entry.offset + 4), ("twin", entry.offset)):
+        stored = data[offset:offset + entry.size]
+        rows[name.encode()] = encode_entry(entry._replace(
+            offset=offset, masked_crc32c=masked_crc32c(stored)))
+    index.write_bytes(encode_table(sorted(rows.items())))
+    assert not whole(prefix)
+    report = salvage(prefix, tmp_path / "out")
+    assert report.ok
+    with tfckpt.open(prefix) as old, tfckpt.open(tmp_path / "out") as new:
+        assert {key: old.read_bytes(key) for key in old} == {key: new.read_bytes(key)
+                                                             for key in new}
+        assert tfckpt.verify(new).ok

@@ -96,3 +96,10 @@ def test_a_shape_of_more_elements_than_bytes_costs_nothing():
                                  f" {2**62} bytes, got 5 (byte 0)")
     with pytest.raises(FormatError):
         check(VARIANT, b"\0\0\0\0\0", 2**62)
+
+
+def test_lengths_that_lie_across_two_chunks():
+    for n in range(30):
+        elements = [b""] * n + [bytes(200)] * 30 + [bytes(70_000)]
+        region, masked = encode_strings(elements)
+        assert masked == check(STRING, region, len(elements))

@@ -28,7 +28,8 @@ def without_lost(nodes: Sequence[Node], kept: Collection[str], lost: Collection[
     """A graph that names only tensors that are kept.
 
     Where an object lost all its values, and has nothing below it, no edge leads to it any
-    longer: a program that has this object is told that the checkpoint doesn't.
+    longer: TensorFlow then tells a program that has this object that the checkpoint doesn't.
+    An optimizer's slots for a variable that is lost stay as tensors, but nothing restores them.
 
     Args:
         nodes: The graph.
@@ -114,15 +115,18 @@ def _attribute(path: Sequence[str], name: str) -> Attribute:
 
 
 def _stored_values(keys: Iterable[str]) -> list[tuple[tuple[str, ...], str]]:
-    """Path and attribute of each value; a lookup table's two tensors are one value."""
+    """Path and attribute of each value, also of those whose keys go on after the attribute."""
     values: dict[tuple[tuple[str, ...], str], None] = {}
     given = set(keys) - {OBJECT_GRAPH_KEY}
     for key in sorted(given):
         parsed = parse_object_key(key)
         if parsed is None or (OPTIMIZER_SLOT in parsed.path and parsed.path[-1] == OPTIMIZER_SLOT):
             continue  # written by a saver of the user's own
+        path, name = parsed
         stem = key.removesuffix("-keys").removesuffix("-values")
-        is_table = {stem + "-keys", stem + "-values"} <= given
-        name = parsed.attribute
-        values[parsed.path, name.rpartition("-")[0] if is_table else name] = None
+        if {stem + "-keys", stem + "-values"} <= given:  # a lookup table
+            name = name.rpartition("-")[0]
+        elif name == "ITERATOR_STATE":  # the position in a dataset
+            name = "ITERATOR"
+        values[path, name] = None
     return list(values)

@@ -18,7 +18,7 @@ from tfckpt.core.plan import Progress
 from tfckpt.core.report import ValueCount
 from tfckpt.core.source import swap_words
 from tfckpt.errors import CheckpointError, located
-from tfckpt.format.crc32c import crc32c, mask
+from tfckpt.format.crc32c import crc32c, mask, masked_crc32c
 from tfckpt.format.crcmath import combine_crc32c
 from tfckpt.format.regions import check_region
 from tfckpt.format.strings import ByteOrder
@@ -203,7 +203,10 @@ class _Reader:
             at = entry.offset - start
             data = (file.read(entry.offset, entry.n_bytes) if window is None
                     else window[at:at + entry.n_bytes])
-            check_entry(entry, data, self._byte_order, file.path)
+            if entry.dtype.size is None:
+                check_entry(entry, data, self._byte_order, file.path)
+            else:
+                check_crc32c(entry, masked_crc32c(data), file.path)
         except CheckpointError as error:
             return Checked(entry, _named(error, entry))
         return Checked(entry, None, self._count(entry, data))

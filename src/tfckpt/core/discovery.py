@@ -12,7 +12,6 @@ import os
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from tfckpt.core.v1files import v1_checkpoints, v1_files, v1_note
 from tfckpt.errors import (
     CheckpointError,
     CheckpointNotFoundError,
@@ -83,6 +82,8 @@ def discover(path: str | os.PathLike[str]) -> Found:
 
 def _found_v1(path: str) -> Found | None:
     """The V1 checkpoint at exactly this path or pattern, if there is one."""
+    from tfckpt.core.v1files import v1_files, v1_note  # deferred: rare by now
+
     tables = v1_files(path)
     return Found(path, v1_note(path, tables), tables) if tables else None
 
@@ -137,6 +138,8 @@ def _discover_in_folder(folder: str) -> Found:
         raise CheckpointNotFoundError(
             "the folder has several checkpoints and no state file that says which is meant",
             file=folder, hint=f"Give one of them: {', '.join(prefixes[:10])}.")
+    from tfckpt.core.v1files import v1_checkpoints  # deferred, as above
+
     tables = v1_checkpoints(folder)
     found = _found_v1(tables[0]) if len(tables) == 1 else None
     if found is not None:
@@ -159,6 +162,8 @@ def _discover_missing(path: str) -> Found:
         if prefix and is_file(index_name(prefix)):  # the graph is gone, its checkpoint isn't
             return Found(prefix, (f"using the checkpoint prefix {prefix}",))
     folder, name = os.path.split(path)
+    from tfckpt.core.v1files import v1_checkpoints  # deferred, as above
+
     patterns = v1_checkpoints(folder, name)
     found = _found_v1(patterns[0]) if len(patterns) == 1 else None
     if found is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import ItemsView, Iterable, Iterator, Mapping, Sequence, ValuesView
 from functools import cached_property
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from tfckpt.core.collection import no_collection
 from tfckpt.errors import (
@@ -20,9 +20,11 @@ from tfckpt.format.bundle import MOST_SHARDS, BundleEntry, EntryParser
 from tfckpt.format.dtypes import DType
 from tfckpt.format.objectgraph import OBJECT_GRAPH_KEY, VARIABLE_VALUE
 from tfckpt.format.objectkeys import object_key
-from tfckpt.format.runs import Spans, parse_heads, parse_numbers
 from tfckpt.format.slices import Box, Extent, check_slice, parse_slice, slice_key
 from tfckpt.format.table import Table
+
+if TYPE_CHECKING:
+    from tfckpt.format.runs import Spans
 
 __all__ = ["Entry", "GivenIndex", "Index", "Style", "TableIndex"]
 
@@ -218,8 +220,10 @@ class TableIndex(Index):
 
     def heads(self) -> Iterable[tuple[str, Head]]:
         names, numbers, values, _ = self._rows
-        if not isinstance(values, Spans):
+        if isinstance(values, list):
             return super().heads()
+        from tfckpt.format.runs import parse_heads  # deferred: most indexes are small
+
         encoded = parse_heads(values)
         known = {head: self._parser.parse_head(head) for head in set(encoded)}
         every = list(map(known.__getitem__, encoded))
@@ -239,8 +243,10 @@ class TableIndex(Index):
     def _parse_all(self) -> None:
         """Parse at once what can be; the rest, and what is damaged, when it is asked for."""
         values = self._rows.values
-        if not isinstance(values, Spans) or len(self._entries) > len(values) // 2:
+        if isinstance(values, list) or len(self._entries) > len(values) // 2:
             return
+        from tfckpt.format.runs import parse_heads, parse_numbers  # deferred, as above
+
         with no_collection():
             heads = map(self._parser.parse_head, parse_heads(values))
             rows = list(zip(heads, *parse_numbers(values), strict=True))
@@ -298,7 +304,7 @@ class _Rows(NamedTuple):
 
     names: list[str]
     numbers: Sequence[int]
-    values: Sequence[bytes]
+    values: list[bytes] | Spans
     slices: dict[bytes, int]
 
 

@@ -3,32 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tfckpt.core.index import Entry, TableIndex
 from tfckpt.format.slices import Extent
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # a Protocol takes a millisecond to make
+    from typing import Protocol
+
     import numpy as np
 
-__all__ = ["Given", "Linkable", "Origin", "Part", "Reuse", "Sliced", "Stored",
+    class Linkable(Protocol):
+        """A checkpoint whose data files can get a second name: a V2 bundle."""
+
+        prefix: str
+
+        @property
+        def index(self) -> TableIndex:
+            """Its entries."""
+
+        def shard_file(self, shard_id: int) -> str:
+            """Path of a data file."""
+
+        def read_checked(self, entry: Entry) -> bytes:
+            """The stored bytes of a tensor or of a part, checked against their CRC."""
+
+__all__ = ["Given", "Origin", "Part", "Reuse", "Sliced", "Stored",
            "Streamed"]
-
-class Linkable(Protocol):
-    """A checkpoint whose data files can get a second name: a V2 bundle."""
-
-    prefix: str
-
-    @property
-    def index(self) -> TableIndex:
-        """Its entries."""
-
-    def shard_file(self, shard_id: int) -> str:
-        """Path of a data file."""
-
-    def read_checked(self, entry: Entry) -> bytes:
-        """The stored bytes of a tensor in one piece, or of a part, checked against their CRC."""
-
 
 class Reuse(NamedTuple):
     """Bytes that stay where they are; their file is linked and their CRC carried over.

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from tfckpt.core.bundle import BundleSource, check_size
 from tfckpt.core.checksums import Checked, check_tensors, usable_cores
+from tfckpt.core.collection import no_collection
 from tfckpt.core.coverage import ShardCheck, check_shard, other_files
 from tfckpt.core.graphcheck import check_graph_keys
 from tfckpt.core.index import Entry
@@ -64,15 +65,16 @@ def verify(source: Source, *, quick: bool = False, nan: bool = False, jobs: int 
         from tfckpt.core.verify_v1 import verify_v1  # deferred: rare by now
 
         return verify_v1(source, quick=quick, nan=nan, progress=progress)
-    check = _Verification(_with_damage(source))
-    check.index()
-    entries = check.entries()
-    shards = check.shards(entries, quick=quick)
-    check.beside(entries)
-    if not quick:
-        check.tensors(shards, usable_cores() if jobs is None else jobs, nan, progress)
-        check.object_graph()
-    return check.report(shards, quick=quick, nan=nan and not quick)
+    with no_collection():
+        check = _Verification(_with_damage(source))
+        check.index()
+        entries = check.entries()
+        shards = check.shards(entries, quick=quick)
+        check.beside(entries)
+        if not quick:
+            check.tensors(shards, usable_cores() if jobs is None else jobs, nan, progress)
+            check.object_graph()
+        return check.report(shards, quick=quick, nan=nan and not quick)
 
 
 def check_sizes(source: BundleSource) -> tuple[Problem, ...]:
@@ -124,20 +126,24 @@ class _Verification:
         for key in self.source.index:
             try:
                 entry = self.source.index[key]
-                parts = self.source.parts(entry)
-                for _, part in parts:
+                parts = self._parts(entry) if entry.slices else [entry]
+                for part in parts:
                     check_size(part, self.index_file)
-                if entry.slices:
-                    check_cover([box for box, _ in parts], whole(entry.shape), key)
             except CheckpointError as error:
                 error.file = error.file or self.index_file
                 if isinstance(self.source, RecoveredSource) and error.file == self.index_file:
                     error.offset = None  # it was counted in what was left of the index
                 self.fail(error, [key])
                 continue
-            for _, part in parts:
+            for part in parts:
                 shards.setdefault(part.shard_id, []).append(part)
         return shards
+
+    def _parts(self, entry: Entry) -> list[Entry]:
+        """The slices of a tensor, which must be all of it and none twice."""
+        parts = self.source.parts(entry)
+        check_cover([box for box, _ in parts], whole(entry.shape), entry.key)
+        return [part for _, part in parts]
 
     def shards(self, entries: dict[int, list[Entry]], *, quick: bool) -> list[ShardCheck]:
         """Sizes of the data files, and what lies beside them."""

@@ -17,11 +17,11 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from itertools import accumulate, repeat
-from typing import Any, Literal, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
 
 from tfckpt.core.bundle import check_size, missing_shard
 from tfckpt.core.index import Entry
-from tfckpt.core.origin import Given, Linkable, Reuse, Sliced, Stored, Streamed
+from tfckpt.core.origin import Given, Reuse, Sliced, Stored, Streamed
 from tfckpt.core.plan import Plan, Progress, no_progress, old_key
 from tfckpt.errors import (
     AmbiguousNamesError,
@@ -44,6 +44,9 @@ from tfckpt.format.table import encode_table
 from tfckpt.storage.link import copy_file, link_file
 from tfckpt.storage.local import file_size, list_folder, os_errors, read_file
 from tfckpt.storage.publish import Staging
+
+if TYPE_CHECKING:
+    from tfckpt.core.origin import Linkable
 
 __all__ = ["DataMode", "WrittenFile", "check_destination", "check_keys", "remove_files",
            "write_plan"]

@@ -22,9 +22,9 @@ from __future__ import annotations
 
 import struct
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from itertools import pairwise
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from tfckpt.errors import (
     CheckpointError,
@@ -45,6 +45,9 @@ from tfckpt.format.block import (
 from tfckpt.format.crc32c import crc32c, mask, masked_crc32c
 from tfckpt.format.snappy import decompress
 from tfckpt.format.varint import encode_varint, parse_varint
+
+if TYPE_CHECKING:
+    from tfckpt.format.runs import Spans
 
 __all__ = ["FOOTER_SIZE", "MAGIC", "BlockHandle", "Table", "encode_table", "encode_table_in_parts",
            "has_magic",
@@ -152,7 +155,7 @@ class Table:
         except CheckpointError:
             return handle.offset if handle else None
 
-    def columns(self) -> tuple[list[bytes], Sequence[bytes]]:
+    def columns(self) -> tuple[list[bytes], list[bytes] | Spans]:
         """Keys and values of all rows, every block checked."""
         self.read_block(self.metaindex)  # empty, but its CRC covers bytes that verify must cover
         handles = list(self.handles())
