@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 
@@ -171,6 +172,7 @@ def test_behaviour_3_a_checkpoint_that_is_written_again_is_read_anew(tmp_path):
 
 
 def test_no_file_stays_open(tf1):
+    gc.collect()  # what other tests left open
     before = len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else 0
     with tfckpt.open(tf1) as source:
         dict(source.items())
