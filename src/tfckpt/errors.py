@@ -12,6 +12,7 @@ existing ``except`` keeps working::
     ├── CheckpointNotFoundError (FileNotFoundError, ValueError)
     ├── TensorNotFoundError (KeyError)
     ├── AmbiguousNamesError (ValueError)     two tensors would get one name
+    ├── MismatchError (ValueError)           two checkpoints that should fit don't
     ├── VariableError (ValueError)           it contradicts the variables that are there
     │   └── VariableTypeError (TypeError)    the value is of a kind the variable can't take
     ├── GraphStateError (RuntimeError)       the graph or its scopes are in no state for it
@@ -40,6 +41,7 @@ __all__ = [
     "DestinationExistsError",
     "FormatError",
     "GraphStateError",
+    "MismatchError",
     "MissingDependencyError",
     "NotACheckpointError",
     "PathConflictError",
@@ -171,6 +173,27 @@ class AmbiguousNamesError(CheckpointError, ValueError):
     ) -> None:
         super().__init__(message, **facts)
         self.groups = groups or {}
+
+
+class MismatchError(CheckpointError, ValueError):
+    """What one checkpoint has and what another one wants don't fit.
+
+    Attributes:
+        problems: Everything that doesn't fit, a line each.
+    """
+
+    _FACTS = ("expected", "got", "file", "offset", "tensor", "hint", "problems")
+
+    def __init__(
+        self, message: str = "", *, problems: Iterable[str] = (), **facts: Any
+    ) -> None:
+        super().__init__(message, **facts)
+        self.problems = tuple(problems)
+
+    def __str__(self) -> str:
+        first, _, hint = super().__str__().partition("\n")
+        lines = [first, *(f"  {line}" for line in self.problems)]
+        return "\n".join([*lines, hint] if hint else lines)
 
 
 class VariableError(CheckpointError, ValueError):

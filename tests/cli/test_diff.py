@@ -148,7 +148,7 @@ def test_maps_that_are_none(tool, make, tmp_path):
     bad.write_text("{")
     status, out, err = tool("diff", "a", "a", "--map", bad)
     assert (status, out) == (2, "")
-    assert err.startswith("error: the map is not JSON (Expecting property name")
+    assert err.startswith("error: the file is not JSON (Expecting property name")
     bad.write_text('["a"]')
     assert tool("diff", "a", "a", "--map", bad)[2] == (
         'error: the map has another form: expected an object of names, {"name in A": "name in B"}'

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import math
-import os
-import sys
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 
 from tfckpt.cli.options import add_json, print_json, print_lines, print_notes
 from tfckpt.cli.progress import progress_bar
 from tfckpt.core.compare import diff
+from tfckpt.core.namefiles import read_name_file
 from tfckpt.core.opening import open_source
 from tfckpt.core.pairing import NAMINGS
-from tfckpt.errors import FormatError, StorageError
+from tfckpt.errors import FormatError
 from tfckpt.report.diff import diff_json, render_diff
 
 __all__ = ["DESCRIPTION", "EPILOG", "add_arguments", "run"]
@@ -94,15 +93,7 @@ def run(options: Namespace) -> int:
 
 
 def _read_map(file: str) -> dict[str, str | None]:
-    import json  # deferred: few have a map
-
-    try:
-        with (sys.stdin if file == "-" else open(os.fsencode(file), encoding="utf-8")) as stream:
-            names = json.load(stream)
-    except OSError as error:
-        raise StorageError(f"cannot read: {error.strerror}", file=file) from None
-    except ValueError as error:
-        raise FormatError(f"the map is not JSON ({error})", file=file) from None
+    names = read_name_file(file)
     if not isinstance(names, dict) or not all(
             value is None or isinstance(value, str) for value in names.values()):
         raise FormatError("the map has another form", file=file,

@@ -19,7 +19,7 @@ from tfckpt.report.text import render_error
 __all__ = ["main", "run"]
 
 _COMMANDS = ("inspect", "ls", "show", "verify", "diff", "convert", "explain", "latest", "list",
-             "merge", "relocate", "reshard", "rm", "salvage")
+             "match", "merge", "relocate", "reshard", "rm", "salvage")
 _ALIASES = {"info": "inspect", "validate": "verify", "compare": "diff"}
 
 _DESCRIPTION = """\

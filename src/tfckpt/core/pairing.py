@@ -20,7 +20,8 @@ name: nothing is ever guessed.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from copy import copy
 from typing import Literal, NamedTuple
 
 from tfckpt.core.source import Source
@@ -58,16 +59,23 @@ class Names:
     """The names of a checkpoint's tensors.
 
     Args:
-        source: It.
+        source: It; None where there is but a list of names.
         keys: The tensors in question.
         strip: Removed from the start of each name that has it.
     """
 
-    def __init__(self, source: Source, keys: Iterable[str], strip: str = "") -> None:
+    def __init__(self, source: Source | None, keys: Iterable[str], strip: str = "") -> None:
         self.keys = list(keys)
         self._source = source
         self.strip = strip
-        self._object_based = source.style == "object-based"
+        self._all_full_names: dict[str, str] | None = None
+        self._object_based = source is not None and source.style == "object-based"
+
+    def only(self, keys: Container[str]) -> Names:
+        """The same for some of the tensors."""
+        part = copy(self)
+        part.keys = [key for key in self.keys if key in keys]
+        return part
 
     def of(self, kind: str, keys: Iterable[str]) -> Iterator[tuple[str, str]]:
         """Each of these keys that has a name of this kind, with it."""
@@ -90,8 +98,13 @@ class Names:
         return lambda key: _path(key, below)
 
     def _full_names(self) -> dict[str, str]:
+        if self._all_full_names is None:
+            self._all_full_names = self._read_full_names()
+        return self._all_full_names
+
+    def _read_full_names(self) -> dict[str, str]:
         try:
-            nodes = self._source.object_graph
+            nodes = self._source.object_graph if self._source else ()
         except CheckpointError:  # a damaged graph has no names; the tensors have their paths
             return {}
         return {attribute.checkpoint_key: attribute.full_name for node in nodes

@@ -8,6 +8,8 @@ In a name-based one a slot is named after its variable: ``w/Adam`` beside ``w``.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Container, Sequence
 from typing import NamedTuple
 
 from tfckpt.core.index import Index
@@ -17,18 +19,15 @@ from tfckpt.errors import CheckpointError
 from tfckpt.format.objectgraph import OBJECT_GRAPH_KEY, VARIABLE_VALUE, Node
 from tfckpt.format.objectkeys import OPTIMIZER_SLOT, parse_object_key
 
-__all__ = ["EMA_SUFFIX", "Assigned", "assign_roles"]
+__all__ = ["EMA_SUFFIX", "Assigned", "assign_roles", "optimizer_nodes", "slot_owner"]
 
 EMA_SUFFIX = "ExponentialMovingAverage"
 
 # Last parts of slot names as tf.train's optimizers, contrib's, BERT's and T5's write them.
-_SLOTS = frozenset({
-    "Adam", "Adam_1", "Adam_2", "AdaMax", "AdaMax_1", "AdamW", "AdamW_1", "adam_m", "adam_v",
-    "Adadelta", "Adadelta_1", "Adagrad", "AdagradDA", "AdagradDA_1", "Ftrl", "Ftrl_1",
-    "lamb_m", "lamb_v", "LARSOptimizer", "LAMB", "LAMB_1", "LazyAdam", "LazyAdam_1", "Momentum",
-    "Nadam", "Nadam_1", "ProximalAdagrad", "RMSProp", "RMSProp_1", "RMSProp_2", "slot_v",
-    "slot_vc", "slot_vr", "vr", "vc",
-})
+# A further slot of the same optimizer, or of another one, is numbered.
+_SLOT = re.compile(
+    r"(Ada(Max|delta|factor|grad|gradDA|mW?)|Ftrl|LARSOptimizer|LAMB|LazyAdam|Momentum|Nadam"
+    r"|ProximalAdagrad|RMSProp)(_\d+)?|(adam|lamb)_[mv]|slot_v[rc]?|v[rc]")
 _SLOT_SUFFIXES = ("_slot_v", "_slot_vr", "_slot_vc", "_slot_m")  # mesh-tensorflow, T5
 _MOST_SCOPES = 4  # before a slot's variable; a name of 64 KiB may be slashes only
 _POWERS = ("beta1_power", "beta2_power")
@@ -56,21 +55,44 @@ def assign_roles(source: Source) -> dict[str, Assigned]:
     return {key: by_node.get(key) or _by_object_key(key) for key in source.index}
 
 
+def slot_owner(name: str, names: Container[str]) -> str | None:
+    """The variable that a slot or a moving average belongs to, by its TF1 name.
+
+    Args:
+        name: Name of the slot: ``w/Adam_1``, ``w/ExponentialMovingAverage``. Those of
+            tensor2tensor stand in a scope of their own: ``training/w/Adam``.
+        names: All names of the checkpoint.
+
+    Returns:
+        The variable's name; None if this isn't a slot's name, or there is no such variable.
+
+    Example:
+        >>> slot_owner("training/w/Adam_1", ["w", "training/w/Adam_1"])
+        'w'
+    """
+    parts = name.split("/")
+    if EMA_SUFFIX in parts[1:]:
+        owner = "/".join(parts[:parts.index(EMA_SUFFIX, 1)])
+    elif _SLOT.fullmatch(parts[-1]):
+        owner = "/".join(parts[:-1])
+    else:
+        return next((name.removesuffix(suffix) for suffix in _SLOT_SUFFIXES
+                     if name.endswith(suffix) and name.removesuffix(suffix) in names), None)
+    for _ in range(_MOST_SCOPES):
+        if owner in names or "/" not in owner:
+            break
+        owner = owner.partition("/")[2]
+    return owner if owner in names else None
+
+
 def _by_name(key: str, index: Index) -> Assigned:
-    owner, _, last = key.rpartition("/")
-    if last in _SLOTS:
-        # tensor2tensor has its slots of model/w at training/model/w/Adam.
-        for _ in range(_MOST_SCOPES):
-            if owner in index or "/" not in owner:
-                break
-            owner = owner.partition("/")[2]
+    last = key.rpartition("/")[2]
     if EMA_SUFFIX in key.split("/"):
         return Assigned("ema", EMA_SUFFIX)
-    if last in _SLOTS and owner in index:
-        return Assigned("optimizer", last)
-    for suffix in _SLOT_SUFFIXES:
-        if key.endswith(suffix) and key.removesuffix(suffix) in index:
-            return Assigned("optimizer", suffix.lstrip("_"))
+    owner = slot_owner(key, index)
+    if owner is not None:
+        return Assigned("optimizer", last if _SLOT.fullmatch(last) else
+                        key[len(owner):].lstrip("_"))
     if last.startswith(_POWERS):
         return Assigned("optimizer", last)
     if last in _COUNTERS:
@@ -91,6 +113,11 @@ def _by_object_key(key: str) -> Assigned:
     return Assigned("model")
 
 
+def optimizer_nodes(nodes: Sequence[Node]) -> set[int]:
+    """Numbers of the nodes that are optimizers, wrapped ones and their wrappers too."""
+    return {n for n, node in enumerate(nodes) if _is_optimizer(node)}
+
+
 def _is_optimizer(node: Node) -> bool:
     if node.slot_variables:
         return True
@@ -102,7 +129,7 @@ def _is_optimizer(node: Node) -> bool:
 def _by_graph(nodes: tuple[Node, ...]) -> dict[str, Assigned]:
     if not nodes:
         return {}
-    optimizers = {n for n, node in enumerate(nodes) if _is_optimizer(node)}
+    optimizers = optimizer_nodes(nodes)
     owned: dict[int, Assigned] = {}
     for n in optimizers:
         for slot in nodes[n].slot_variables:

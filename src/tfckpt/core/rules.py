@@ -154,7 +154,8 @@ def _parse_rule(value: Any, file: str | None) -> list[Rule]:
             raise _other_form(value, file)
         scopes = {old: new for old, new in value.items() if old.endswith("/") and new is not None}
         names = {old: new for old, new in value.items() if old not in scopes}
-        return ([Names(names)] if names else []) + [Scopes(*item) for item in scopes.items()]
+        found: list[Rule] = [Names(names)] if names else []
+        return found + [Scopes(*item) for item in scopes.items()]
     if (isinstance(value, list) and value and all(isinstance(part, str) for part in value)
             and value[0] in _KINDS):
         kind = _KINDS[value[0]]
