@@ -1,12 +1,15 @@
-"""``tfckpt convert``: TF1 to TF2 and back."""
+"""``tfckpt convert``: TF1 to TF2 and back, or to what a program of yours saves."""
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, Namespace
+from argparse import ArgumentParser, ArgumentTypeError, Namespace, _ArgumentGroup
 
 from tfckpt.cli.options import add_json, print_json, print_lines, print_notes
 from tfckpt.cli.progress import progress_bar
 from tfckpt.convert.api import convert
+from tfckpt.convert.optimizers.table import KINDS
+from tfckpt.core.plan import Progress
+from tfckpt.core.report import ConvertReport
 from tfckpt.report.json import convert_json
 from tfckpt.report.text import render_convert, render_plan
 
@@ -16,12 +19,19 @@ DESCRIPTION = """\
 Convert a checkpoint between TF1 and TF2 without moving its data.
 
 The tensors' bytes are not read: the data files get a second name, and a new index new
-keys. SRC is never changed, and nothing appears at DST until all of it is there."""
+keys. SRC is never changed, and nothing appears at DST until all of it is there.
+
+With --like, DST has the keys and the object graph of TEMPLATE, a checkpoint that your own
+program saved right after it was built, and the values of SRC. Which variable is which is
+found out as `tfckpt match` does; state of an optimizer is put into the layout that the
+template has (TF1, legacy Keras, Keras 2.11 and later, Keras 3)."""
 EPILOG = """Examples:
   tfckpt convert model.ckpt-1000 --to tf2 -o tf2/ckpt
   tfckpt convert tf2/ckpt --to tf1 -o tf1/model.ckpt
   tfckpt convert old/model.ckpt --to tf1 -o new/model.ckpt     (from V1 to V2)
   tfckpt convert tf2/ckpt --to tf1 --names path --dry-run -o tf1/model.ckpt
+  tfckpt convert model.ckpt-1000 --like fresh/ckpt-1 -o keras/ckpt
+  tfckpt convert model.ckpt-1000 --like fresh/ckpt-1 --map map.json --lr 0.01 -o keras/ckpt
 
 In TensorFlow 2:  tf.train.Checkpoint(vars={name: variable}).restore("tf2/ckpt")
 In TensorFlow 1:  tf.train.Saver().restore(session, "tf1/model.ckpt")"""
@@ -31,9 +41,12 @@ def add_arguments(parser: ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument("path", metavar="SRC", help="a checkpoint: its prefix, any of its files,"
                                                     " or the folder it is in")
-    parser.add_argument("--to", required=True, choices=["tf2", "tf1", "tf1-v1"],
+    target = parser.add_mutually_exclusive_group(required=True)
+    target.add_argument("--to", choices=["tf2", "tf1", "tf1-v1"],
                         help="tf2: object-based; tf1: name-based; tf1-v1: name-based, in one file"
                              " of the V1 format")
+    target.add_argument("--like", metavar="TEMPLATE",
+                        help="a checkpoint that has the keys and the object graph that are wanted")
     parser.add_argument("-o", "--output", required=True, metavar="DST",
                         help="prefix of the result, used exactly as given")
     parser.add_argument("--root", default="vars", metavar="NAME",
@@ -43,6 +56,7 @@ def add_arguments(parser: ArgumentParser) -> None:
                         help="with --to tf1: where names come from; auto (the default) takes the"
                              " name that the variable had in TensorFlow if it is unique and not a"
                              " default one, else the object's path")
+    _add_like_arguments(parser.add_argument_group("with --like"))
     parser.add_argument("--data", default="link", choices=["link", "copy"],
                         help="link the data files (the default), or copy them")
     parser.add_argument("--overwrite", action="store_true",
@@ -54,12 +68,58 @@ def add_arguments(parser: ArgumentParser) -> None:
     add_json(parser)
 
 
+def _add_like_arguments(group: _ArgumentGroup) -> None:
+    group.add_argument("--map", metavar="FILE",
+                       help="names that match can't tell, from SRC to TEMPLATE (JSON or CSV)")
+    group.add_argument("--optimizer", default="auto", choices=["auto", "none", *KINDS],
+                       metavar="NAME",
+                       help="the optimizer that SRC was trained with, where names can't tell"
+                            f" ({', '.join(KINDS)}); none leaves its state behind")
+    group.add_argument("--lr", type=float, metavar="X",
+                       help="the learning rate, where it isn't stored")
+    group.add_argument("--iterations", type=int, metavar="N",
+                       help="how many steps the optimizer took, where that isn't stored")
+    group.add_argument("--hyper", action="append", default=[], type=_hyper, metavar="NAME=X",
+                       help="another value, such as beta_1=0.9; may be repeated")
+    group.add_argument("--ema", default="ignore", choices=["ignore", "use"],
+                       help="use: moving averages take the place of the variables")
+    group.add_argument("--allow-missing", action="store_true",
+                       help="keep the template's own values where SRC has none")
+
+
+def _hyper(text: str) -> tuple[str, float]:
+    name, _, value = text.partition("=")
+    try:
+        return name.replace("-", "_"), float(value)
+    except ValueError:
+        raise ArgumentTypeError("expected NAME=NUMBER") from None
+
+
+def _convert_like(options: Namespace, progress: Progress) -> ConvertReport:
+    # Deferred: a conversion without a template takes less time than these imports.
+    from tfckpt.convert.like import LikeOptions, convert_like
+    from tfckpt.core.namefiles import read_pairs
+
+    given = dict(options.hyper)
+    if options.lr is not None:
+        given["learning_rate"] = options.lr
+    if options.iterations is not None:
+        given["iterations"] = options.iterations
+    return convert_like(
+        options.path, options.output, options.like,
+        names=read_pairs(options.map) if options.map else None,
+        options=LikeOptions(options.optimizer, given, options.allow_missing, options.ema),
+        data=options.data, overwrite=options.overwrite, dry_run=options.dry_run,
+        progress=progress)
+
+
 def run(options: Namespace) -> int:
     """Convert it."""
     with progress_bar("copying") as progress:
-        report = convert(options.path, options.output, to=options.to, root=options.root,
-                         names=options.names, data=options.data, overwrite=options.overwrite,
-                         dry_run=options.dry_run, progress=progress)
+        report = _convert_like(options, progress) if options.like else convert(
+            options.path, options.output, to=options.to, root=options.root, names=options.names,
+            data=options.data, overwrite=options.overwrite, dry_run=options.dry_run,
+            progress=progress)
     print_notes(report.notes)
     if options.json:
         print_json(convert_json(report))

@@ -1,0 +1,159 @@
+"""State of optimizers in other layouts: the next step is the one the old program would take."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from itertools import permutations
+from pathlib import Path
+
+import live as live_module
+import numpy as np
+import pytest
+
+from helpers import SHARED, needs_shared
+from tfckpt.convert.like import LikeOptions, convert_like
+
+FIXTURES = SHARED / "fixtures" / "optimizers"
+
+# The fixtures of one optimizer with the same hyper-parameters, one for each layout.
+FAMILIES = {
+    "sgd": ["tf1.15/sgd", "tf2.15/legacy_sgd", "tf2.15/new_sgd", "tf2.21/keras3_sgd"],
+    "momentum": ["tf1.15/momentum", "tf1.15/object_momentum", "tf2.15/legacy_sgd_momentum",
+                 "tf2.21/tfkeras_legacy_sgd_momentum", "tf2.15/new_sgd_momentum",
+                 "tf2.21/tfkeras_new_sgd_momentum", "tf2.21/keras3_sgd_momentum",
+                 "tf1.15/momentum_partitioned", "tf1.15/keras_sgd_momentum"],
+    "nesterov": ["tf1.15/nesterov", "tf2.15/legacy_sgd_nesterov", "tf2.15/new_sgd_nesterov",
+                 "tf2.21/keras3_sgd_nesterov"],
+    "adagrad": ["tf1.15/adagrad", "tf2.15/legacy_adagrad", "tf2.21/tfkeras_legacy_adagrad",
+                "tf2.15/new_adagrad", "tf2.21/tfkeras_new_adagrad", "tf2.21/keras3_adagrad"],
+    "adadelta": ["tf1.15/adadelta", "tf2.15/legacy_adadelta", "tf2.21/tfkeras_legacy_adadelta",
+                 "tf2.15/new_adadelta", "tf2.21/tfkeras_new_adadelta", "tf2.21/keras3_adadelta"],
+    "rmsprop": ["tf1.15/rmsprop", "tf2.15/legacy_rmsprop", "tf2.21/tfkeras_legacy_rmsprop",
+                "tf2.15/new_rmsprop", "tf2.21/tfkeras_new_rmsprop", "tf2.21/keras3_rmsprop"],
+    "rmsprop_momentum": ["tf1.15/rmsprop_momentum", "tf2.15/legacy_rmsprop_momentum",
+                         "tf2.15/new_rmsprop_momentum", "tf2.21/keras3_rmsprop_momentum"],
+    "rmsprop_centered": ["tf1.15/rmsprop_centered", "tf1.15/rmsprop_partitioned",
+                         "tf2.15/legacy_rmsprop_centered", "tf2.15/new_rmsprop_centered",
+                         "tf2.21/keras3_rmsprop_centered"],
+    "ftrl": ["tf1.15/ftrl", "tf2.15/legacy_ftrl", "tf2.21/tfkeras_legacy_ftrl",
+             "tf2.15/new_ftrl", "tf2.21/tfkeras_new_ftrl", "tf2.21/keras3_ftrl"],
+    "adam": ["tf1.15/adam", "tf1.15/adam_resource", "tf1.15/adam_partitioned",
+             "tf1.15/object_adam", "tf1.15/keras_adam", "tf2.15/legacy_adam",
+             "tf2.21/tfkeras_legacy_adam", "tf2.15/new_adam", "tf2.21/tfkeras_new_adam",
+             "tf2.21/keras3_adam", "tf1.15/adam_ema"],
+    "adam_repeated": ["tf1.15/adam_repeated", "tf2.15/legacy_adam_repeated",
+                      "tf2.15/new_adam_repeated", "tf2.21/keras3_adam_repeated"],
+    "adam_amsgrad": ["tf2.15/legacy_adam_amsgrad", "tf2.15/new_adam_amsgrad",
+                     "tf2.21/keras3_adam_amsgrad"],
+    "adam_frozen": ["tf2.15/legacy_adam_frozen", "tf2.15/new_adam_frozen",
+                    "tf2.21/keras3_adam_frozen"],
+    "adam_schedule": ["tf2.15/legacy_adam_schedule", "tf2.15/new_adam_schedule",
+                      "tf2.21/keras3_adam_schedule"],
+    "adam_ema": ["tf2.15/new_adam_ema", "tf2.21/keras3_adam_ema"],
+    "lossscale_adam": ["tf2.15/legacy_lossscale_adam", "tf2.21/tfkeras_legacy_lossscale_adam",
+                       "tf2.15/new_lossscale_adam", "tf2.21/tfkeras_new_lossscale_adam",
+                       "tf2.21/keras3_lossscale_adam"],
+    "adamw": ["tf2.15/new_adamw", "tf2.21/tfkeras_new_adamw", "tf2.21/keras3_adamw"],
+    "adamax": ["tf1.15/contrib_adamax", "tf2.15/legacy_adamax", "tf2.21/tfkeras_legacy_adamax",
+               "tf2.15/new_adamax", "tf2.21/tfkeras_new_adamax", "tf2.21/keras3_adamax"],
+    "nadam": ["tf1.15/contrib_nadam", "tf2.15/legacy_nadam", "tf2.21/tfkeras_legacy_nadam",
+              "tf2.15/new_nadam", "tf2.21/tfkeras_new_nadam", "tf2.21/keras3_nadam"],
+    "lion": ["tf2.15/new_lion", "tf2.21/keras3_lion"],
+    "adafactor": ["tf2.15/new_adafactor", "tf2.21/keras3_adafactor"],
+    "lamb": ["tf2.21/keras3_lamb"], "muon": ["tf2.21/keras3_muon"],
+    "adam_decay": ["tf2.15/legacy_adam_decay"],
+    "adam_accumulate": ["tf2.21/keras3_adam_accumulate"],
+}
+
+
+@cache
+def config(fixture: str) -> dict:
+    return json.loads((FIXTURES / fixture / "config.json").read_text())
+
+
+def layout(fixture: str) -> str:
+    if "kind" in config(fixture):
+        return config(fixture)["kind"]
+    if fixture.startswith("tf1.15/keras_"):
+        return "keras2-legacy"
+    return "tf1-object" if "object_" in fixture else "tf1"
+
+
+def prefix(fixture: str) -> Path:
+    folder = FIXTURES / fixture
+    if (folder / "ckpt_both").is_dir():
+        return folder / "ckpt_both"
+    return folder / "ckpt-1" if (folder / "ckpt-1.index").exists() else folder
+
+
+def side(fixture: str) -> str:
+    return "tf1" if layout(fixture).startswith("tf1") else "keras"
+
+
+# Built again in a test as the fixture was, but for its partitions and averages.
+TARGETS = [fixture for family in FAMILIES.values() for fixture in family
+           if "partitioned" not in fixture and fixture not in (
+               "tf1.15/adam_ema", "tf1.15/keras_adam", "tf1.15/keras_sgd_momentum")]
+PAIRS = [(source, target) for family in FAMILIES.values()
+         for source, target in (*permutations(family, 2), *((one, one) for one in family))
+         if target in TARGETS] if SHARED.is_dir() else []
+
+
+@pytest.fixture(scope="module")
+def templates(tmp_path_factory):
+    """What each target's program saves right after it was built."""
+    made: dict[str, str] = {}
+
+    def template(fixture: str) -> str:
+        if fixture not in made:
+            tensorflow = live_module.live(fixture.partition("/")[0])
+            folder = tmp_path_factory.mktemp(fixture.replace("/", "_"))
+            made[fixture] = tensorflow(f"{side(fixture)}_template", module="optimizer_snippets",
+                                       folder=FIXTURES / fixture, prefix=folder / "fresh")
+        return made[fixture]
+    return template
+
+
+SEVERAL_TIMES = "uses one row of an embedding several times"
+DIFFERENCES = ["the schedule of its momentum", "the product of its momentum's schedule",
+               "adds epsilon outside of the root",
+               "updates all rows of an embedding", SEVERAL_TIMES]
+
+
+def differs(source: str, target: str) -> bool:
+    """Whether the target's algorithm is another one; each is told by name in the report."""
+    family = next(name for name, members in FAMILIES.items() if source in members)
+    before, after = layout(source), layout(target)
+    old = {before, after} & {"tf1", "tf1-object"}
+    legacy = "keras2-legacy" in (before, after)
+    if before == after or {before, after} == {"tf1", "tf1-object"}:
+        return False
+    if family == "nadam":
+        return legacy or bool(old) or (before, after) == ("keras3", "keras2")
+    if family == "rmsprop":
+        return legacy
+    if family == "ftrl":
+        return bool({before, after} & {"keras2", "keras3"}) and (legacy or bool(old))
+    return family == "adam_repeated" and "keras3" in (before, after)
+
+
+@needs_shared
+@pytest.mark.parametrize(("source", "target"), PAIRS)
+def test_the_next_step_is_the_same(source, target, tmp_path, templates):
+    options = LikeOptions(optimizer="nadam" if source == "tf1.15/contrib_nadam" else "auto")
+    report = convert_like(prefix(source), tmp_path / "out", templates(target), options=options)
+    tensorflow = live_module.live(target.partition("/")[0])
+    got = tensorflow(f"{side(target)}_step", module="optimizer_snippets",
+                     folder=FIXTURES / target, prefix=tmp_path / "out", batch=FIXTURES / source)
+    steps = np.load(FIXTURES / source / "steps.npz")
+    for when, key in (("before", "weights3"), ("after", "weights4")):
+        if when == "after" and differs(source, target):
+            continue
+        for name in config(source)["weights"]:
+            mine = np.frombuffer(bytes.fromhex(got[when][name]), "<f4")
+            truth = steps[f"{key}/{name}"].reshape(-1)
+            assert np.abs(mine - truth).max() <= 1e-6, (when, name)
+    told = [word for word in DIFFERENCES if any(word in note for note in report.plan.notes)]
+    assert bool(set(told) - {SEVERAL_TIMES}) or not differs(source, target) or (
+        "repeated" in source and told == [SEVERAL_TIMES]), report.plan.notes
