@@ -10,12 +10,15 @@ from tfckpt.convert.tf1_to_tf2 import plan_tf1_to_tf2
 from tfckpt.convert.tf2_to_tf1 import NameChoice, plan_tf2_to_tf1
 from tfckpt.core.discovery import as_path
 from tfckpt.core.opening import open_source
-from tfckpt.core.plan import Output, Plan, Progress, no_progress
+from tfckpt.core.plan import Output, Plan, Progress, no_progress, packed
 from tfckpt.core.report import ConvertReport
 from tfckpt.core.source import Source
 from tfckpt.core.writer import DataMode, check_destination, check_keys, write_plan
 
-__all__ = ["Target", "convert", "run_plan"]
+__all__ = ["DataChoice", "Target", "convert", "run_plan"]
+
+DataChoice = Literal["link", "copy", "pack"]
+"""What becomes of data files: `DataMode`, or new ones with only what the result has."""
 
 Target = Literal["tf1", "tf2", "tf1-v1"]
 
@@ -101,15 +104,17 @@ def _convert_to_v1(source: Source, plan: Plan, target: str, *, overwrite: bool, 
     return ConvertReport(source.prefix, target, plan, written, source.notes)
 
 
-def run_plan(source: Source | Sequence[Source], plan: Plan, target: str, *, data: DataMode = "link",
-             overwrite: bool = False, dry_run: bool = False, progress: Progress = no_progress
-             ) -> ConvertReport:
+def run_plan(source: Source | Sequence[Source], plan: Plan, target: str, *,
+             data: DataChoice = "link", overwrite: bool = False, dry_run: bool = False,
+             progress: Progress = no_progress) -> ConvertReport:
     """Write what a rule made of one source or several, or only say what would be written.
 
     Raises:
         CheckpointError: Nothing was written.
     """
     check_keys(plan)
+    if data == "pack":
+        plan, data = packed(plan), "link"
     sources = [source] if isinstance(source, Source) else source
     prefixes = [item.prefix for item in sources]
     report = ConvertReport(", ".join(prefixes), target, plan,

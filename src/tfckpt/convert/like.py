@@ -18,6 +18,7 @@ from tfckpt.convert.api import run_plan
 from tfckpt.convert.optimizers.carry import Carried, Carrier, read_value
 from tfckpt.convert.optimizers.state import Optimizer, Slot
 from tfckpt.convert.optimizers.table import KINDS
+from tfckpt.convert.steps import step_keys
 from tfckpt.core.discovery import as_path
 from tfckpt.core.index import Entry
 from tfckpt.core.matching import MatchReport, match, side_of_source
@@ -36,7 +37,6 @@ __all__ = ["EmaChoice", "LikeOptions", "convert_like", "plan_like"]
 
 Path = str | os.PathLike[str]
 EmaChoice = Literal["ignore", "use"]
-_STEPS = frozenset({"global_step", "step"})
 
 
 class LikeOptions(NamedTuple):
@@ -224,7 +224,7 @@ class _Filler:
 
     def _fill_steps(self) -> None:
         step = _step(self.source, self.old)
-        mine = [key for key in self.new.others if _is_step(self.template, key)]
+        mine = step_keys(self.template, self.new)
         if step is None:
             step = next((int(read_value(self.source, old.values["iterations"]))
                          for old in self.old.optimizers if "iterations" in old.values), None)
@@ -233,7 +233,7 @@ class _Filler:
         counter = Carrier(self.source, None, Optimizer("tf1", "sgd", {}, {}), step=None,
                           given={"iterations": step}, fallback=lambda name: None)
         self.fills[mine[0]] = partial(_value_of_carrier, counter, "iterations")
-        self.used.update(key for key in self.old.others if _is_step(self.source, key))
+        self.used.update(step_keys(self.source, self.old))
 
     def _left_out(self) -> tuple[LeftOut, ...]:
         state = {key for old in self.old.optimizers for key in old.keys}
@@ -306,15 +306,8 @@ def _shape(shape: tuple[int, ...]) -> str:
     return f"[{','.join(map(str, shape))}]"
 
 
-def _is_step(source: Source, key: str) -> bool:
-    """Whether this is the count of training steps that a program keeps beside its optimizer."""
-    entry = source.index[key]
-    return (plain_name(key).rpartition("/")[2] in _STEPS and not entry.shape
-            and entry.dtype.name in ("int32", "int64"))
-
-
 def _step(source: Source, anatomy: Anatomy) -> int | None:
-    found = [key for key in anatomy.others if _is_step(source, key)]
+    found = step_keys(source, anatomy)
     return int(read_value(source, found[0])) if len(found) == 1 else None
 
 

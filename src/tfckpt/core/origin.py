@@ -28,6 +28,10 @@ if TYPE_CHECKING:  # a Protocol takes a millisecond to make
         def read_checked(self, entry: Entry) -> bytes:
             """The stored bytes of a tensor or of a part, checked against their CRC."""
 
+        def stream(self, entry: Entry
+                   ) -> Generator[bytes | np.ndarray[Any, Any], None, int | None]:
+            """The same bytes a few MiB at a time; returns the checksum of the entry."""
+
 __all__ = ["Given", "Origin", "Part", "Reuse", "Sliced", "Stored",
            "Streamed"]
 

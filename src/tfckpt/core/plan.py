@@ -6,6 +6,7 @@ A plan is a value. ``--dry-run`` prints it, tests compare it, and one writer exe
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import NamedTuple
 
 from tfckpt.core.index import Style
@@ -18,7 +19,7 @@ from tfckpt.format.strings import ByteOrder, encode_strings
 
 __all__ = ["Given", "LeftOut", "Origin", "Output", "Part", "Plan", "Progress", "Reuse", "Sliced",
            "Streamed", "common_byte_order", "given_int64", "given_string", "no_progress",
-           "old_key"]
+           "old_key", "packed"]
 
 Progress = Callable[[int, int], None]
 """Told by long work how many bytes are done, and of how many."""
@@ -96,6 +97,22 @@ def old_key(output: Output) -> str | None:
         if isinstance(origin, Streamed):
             return origin.key
     return None
+
+
+def packed(plan: Plan) -> Plan:
+    """The same checkpoint in data files of its own, with nothing in them that it doesn't have."""
+    def moved(origin: Stored) -> Stored:
+        if not isinstance(origin, Reuse):
+            return origin
+        entry = origin.entry
+        return Streamed(entry.n_bytes, partial(origin.source.stream, entry), key=entry.key)
+
+    outputs = tuple([
+        output._replace(origin=Sliced(tuple(Part(part.extents, moved(part.origin))
+                                            for part in output.origin.parts))
+                        if isinstance(output.origin, Sliced) else moved(output.origin))
+        for output in plan.outputs])
+    return plan._replace(outputs=outputs)
 
 
 def common_byte_order(sources: list[Source]) -> ByteOrder:

@@ -119,9 +119,9 @@ def optimizer_nodes(nodes: Sequence[Node]) -> set[int]:
 
 
 def _is_optimizer(node: Node) -> bool:
-    if node.slot_variables:
-        return True
     names = {child.local_name for child in node.children}
+    if node.slot_variables or "_model_variables_moving_average" in names:
+        return True
     return bool(names & {"_iterations", "iterations", "iter"}
                 and names & {"_variables", "_learning_rate", "learning_rate", "decay", "beta_1"})
 
@@ -140,7 +140,7 @@ def _by_graph(nodes: tuple[Node, ...]) -> dict[str, Assigned]:
                  if child.local_name == "_trainable_variables"}
         of_model = {child.node_id for at in model for child in nodes[at].children}
         averages = {child.node_id for child in nodes[n].children
-                    if "moving_average" in child.local_name or "average" in child.local_name}
+                    if "moving_average" in child.local_name}  # not RMSprop's _average_gradients
         for at in sorted(averages):
             for child in nodes[at].children:
                 owned.setdefault(child.node_id, Assigned("ema", "moving average"))

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable, Generator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from tfckpt.convert.chunks import encode_numbers, numbers_of
 from tfckpt.convert.optimizers.differences import differences, same_state
 from tfckpt.convert.optimizers.state import Optimizer, Slot
 from tfckpt.convert.optimizers.values import Values
@@ -14,11 +16,12 @@ from tfckpt.core.origin import Given, Origin, Streamed
 from tfckpt.core.source import Source
 from tfckpt.errors import UnsupportedError
 from tfckpt.format.dtypes import DType
+from tfckpt.format.strings import ByteOrder
 
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["Carried", "Carrier", "read_value"]
+__all__ = ["Carried", "Carrier", "encode_value", "read_value"]
 
 # Where nothing is stored because nothing was added up, zeros are the same state.
 _ZEROS = frozenset({("sgd", "momentum"), ("rmsprop", "momentum")})
@@ -57,6 +60,20 @@ def read_value(source: Source, key: str) -> float:
                                got=f"{array.dtype} {list(array.shape)}")
     number = array.reshape(-1)[0].item()
     return int(number) if array.dtype.kind in "biu" else float(number)
+
+
+def encode_value(number: float, dtype: DType, byte_order: ByteOrder) -> bytes:
+    """A single number as a checkpoint stores it.
+
+    Example:
+        >>> from tfckpt.format.dtypes import INT64
+        >>> encode_value(3, INT64, "big").hex()
+        '0000000000000003'
+    """
+    import numpy as np  # deferred: not every plan has values
+
+    array = np.asarray(number).astype(dtype.numpy())
+    return (array if byte_order == sys.byteorder else array.byteswap()).tobytes()
 
 
 class Carrier:
@@ -131,13 +148,9 @@ class Carrier:
         number = self.values.get(name)
         if number is None:
             return _NOTHING
-        import numpy as np  # deferred: not every plan has values
-
-        array = np.asarray(number).astype(dtype.numpy())
-        if self.source.byte_order == "big":
-            array = array.byteswap()
         key = self.old.values.get(name) if self.old else None
-        return Carried(Given(array.tobytes(), None), key, (), dtype)
+        return Carried(Given(encode_value(number, dtype, self.source.byte_order), None), key, (),
+                       dtype)
 
     def _factor(self, slot: str) -> float:
         """TF1 adds gradients up and scales the sum; Keras adds up what is scaled, and negated."""
@@ -157,17 +170,9 @@ class Carrier:
                 ) -> Generator[bytes | np.ndarray[Any, Any], None, int | None]:
         import numpy as np  # deferred: see above
 
-        entry = self.source.index[key]
-        dtype = entry.dtype.numpy()
-        if self.source.byte_order == "big":
-            dtype = dtype.newbyteorder()
-        rest = b""
-        for chunk in self.source.stream(entry):
-            data = rest + bytes(chunk)
-            whole = len(data) - len(data) % dtype.itemsize
-            rest = data[whole:]
-            numbers = np.frombuffer(data[:whole], dtype)
-            yield (numbers * np.asarray(factor, numbers.dtype)).astype(dtype).tobytes()
+        for numbers in numbers_of(self.source, self.source.index[key]):
+            yield encode_numbers(numbers * np.asarray(factor, numbers.dtype),
+                                 self.source.byte_order)
         return None
 
 

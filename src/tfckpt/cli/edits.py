@@ -1,0 +1,54 @@
+"""What the commands share that write an edited checkpoint."""
+
+from __future__ import annotations
+
+import re
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
+
+from tfckpt.cli.options import add_json, print_json, print_lines, print_notes
+from tfckpt.core.report import ConvertReport
+from tfckpt.report.json import convert_json
+from tfckpt.report.text import render_convert, render_plan
+
+__all__ = ["add_data", "add_edit_arguments", "pattern", "print_edit"]
+
+
+def add_edit_arguments(parser: ArgumentParser) -> None:
+    """``-o``, ``--overwrite``, ``--dry-run``, ``-v`` and ``--json``."""
+    parser.add_argument("-o", "--output", required=True, metavar="DST",
+                        help="prefix of the result, used exactly as given")
+    parser.add_argument("--overwrite", action="store_true",
+                        help="replace a checkpoint that is there already")
+    parser.add_argument("--dry-run", action="store_true",
+                        help="print what every tensor becomes; write nothing")
+    parser.add_argument("-v", "--verbose", action="store_true",
+                        help="print what every tensor became")
+    add_json(parser)
+
+
+def add_data(parser: ArgumentParser) -> None:
+    """``--data``."""
+    parser.add_argument("--data", default="link", choices=["link", "copy", "pack"],
+                        help="link the data files (the default), copy them, or pack what is kept"
+                             " of them into a new one")
+
+
+def pattern(text: str) -> str:
+    """A regular expression, as the type of an argument."""
+    try:
+        re.compile(text)
+    except re.error as error:
+        raise ArgumentTypeError(f"not a regular expression: {error}") from None
+    return text
+
+
+def print_edit(report: ConvertReport, options: Namespace) -> int:
+    """Print what was done; returns the exit status."""
+    print_notes((*report.notes, *report.plan.notes))
+    if options.json:
+        print_json(convert_json(report))
+        return 0
+    if options.dry_run or options.verbose:
+        print_lines(render_plan(report))
+    print_lines(render_convert(report))
+    return 0
