@@ -53,7 +53,8 @@ def _optimizer(keras, config):
                                     dynamic_growth_steps=hyper["dynamic_growth_steps"])
 
 
-def _model(keras, config, batch_ids):
+def _layers(keras, config, batch_ids):
+    """The model, without an optimizer."""
     layers = keras.layers
     emb, pool, dense_a, dense_b = config["names"]
     shapes = config["shapes"]
@@ -61,12 +62,17 @@ def _model(keras, config, batch_ids):
     first = (layers.InputLayer((length,), dtype="int32")
              if keras is getattr(tf, "keras", None) and tf.__version__ < "2.16"
              else keras.Input((length,), dtype="int32"))
-    model = keras.Sequential([
+    return keras.Sequential([
         first,
         layers.Embedding(*shapes[0], name=emb, trainable=not config["frozen_embedding"]),
         layers.GlobalAveragePooling1D(name=pool),
         layers.Dense(shapes[1][1], activation=config["activation"], name=dense_a),
         layers.Dense(shapes[3][1], name=dense_b)], name=config["model_name"])
+
+
+def _model(keras, config, batch_ids):
+    """The model, and its optimizer with all its variables."""
+    model = _layers(keras, config, batch_ids)
     optimizer = _optimizer(keras, config)
     more = {"jit_compile": False} if config["kind"] != "keras2-legacy" else {}
     model.compile(optimizer=optimizer, loss="mse", run_eagerly=True, **more)
@@ -176,3 +182,29 @@ def tf1_step(folder, prefix, batch):
         session.run(train)
         return {"before": _packed(config["weights"], before),
                 "after": _packed(config["weights"], session.run(wanted))}
+
+
+# ------------------------------------------------------------------------- the model alone
+
+def keras_model_alone(folder, prefix):
+    """Weights of the model, without an optimizer, that a checkpoint fills to the last one."""
+    config = _config(folder)
+    keras = _keras(config)
+    keras.backend.clear_session()
+    alone = _layers(keras, config, np.load(os.path.join(folder, "steps.npz"))["batch_ids"])
+    for weight in alone.weights:
+        weight.assign(np.full(weight.shape, 7, "float32"))
+    tf.train.Checkpoint(model=alone).restore(prefix).assert_existing_objects_matched()
+    return _packed(config["weights"], _weights(alone, config))
+
+
+def tf1_model_alone(folder, prefix):
+    """Weights and step count that a Saver of these alone restores."""
+    config = _config(folder)
+    with tf.Graph().as_default(), _session() as session:
+        counter = tf1.train.get_or_create_global_step()
+        wanted = [tf1.get_variable(name, shape, tf.float32)
+                  for name, shape in zip(config["weights"], config["shapes"])]  # noqa: B905
+        tf1.train.Saver([counter, *wanted]).restore(session, prefix)
+        return dict(_packed(config["weights"], session.run(wanted)),
+                    step=int(session.run(counter)))
