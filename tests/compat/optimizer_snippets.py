@@ -208,3 +208,33 @@ def tf1_model_alone(folder, prefix):
         tf1.train.Saver([counter, *wanted]).restore(session, prefix)
         return dict(_packed(config["weights"], session.run(wanted)),
                     step=int(session.run(counter)))
+
+
+# ---------------------------------------------------------------- a dictionary of variables
+
+def dictionary_step(folder, prefix, batch, kind):
+    """Restore ``vars={name: variable}`` and an optimizer, and apply the gradients of step 4."""
+    config = _config(folder)
+    keras = _keras(config)
+    steps = np.load(os.path.join(batch, "steps.npz"))
+    names = sorted(config["weights"])
+    if kind == "keras3":
+        made = {name: keras.Variable(np.zeros_like(steps["weights3/" + name]),
+                                     name=name.replace("/", "_")) for name in names}
+    else:
+        made = {name: tf.Variable(np.zeros_like(steps["weights3/" + name]), name=name)
+                for name in names}
+    variables = dict(made, global_step=tf.Variable(0, dtype=tf.int64))
+    optimizer = _optimizer(keras, config)
+    if kind == "keras2-legacy":
+        optimizer.iterations  # noqa: B018  # makes it
+        optimizer._create_all_weights([made[name] for name in names])
+    else:
+        optimizer.build([made[name] for name in names])
+    checkpoint = tf.train.Checkpoint(vars=variables, optimizer=optimizer)
+    checkpoint.restore(prefix).assert_consumed()
+    gradients = [tf.constant(steps["grads4/" + name]) for name in names]
+    optimizer.apply_gradients([(gradient, made[name])
+                               for gradient, name in zip(gradients, names)])  # noqa: B905
+    return dict(_packed(names, [variables[name].numpy() for name in names]),
+                step=int(variables["global_step"].numpy()))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import live as live_module
 import numpy as np
 import pytest
+from test_optimizers import FAMILIES, FIXTURES, config, layout, prefix, side
 
-import live as live_module
 import tfckpt
 from helpers import SHARED, needs_shared
-from test_optimizers import FAMILIES, FIXTURES, config, layout, prefix, side
 from tfckpt.convert.cast import cast
 from tfckpt.convert.ema import ema
 from tfckpt.convert.reset import reset

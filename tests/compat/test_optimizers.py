@@ -13,6 +13,7 @@ import pytest
 
 from helpers import SHARED, needs_shared
 from tfckpt.convert.like import LikeOptions, convert_like
+from tfckpt.convert.relayout import convert_optimizer
 
 FIXTURES = SHARED / "fixtures" / "optimizers"
 
@@ -157,3 +158,72 @@ def test_the_next_step_is_the_same(source, target, tmp_path, templates):
     told = [word for word in DIFFERENCES if any(word in note for note in report.plan.notes)]
     assert bool(set(told) - {SEVERAL_TIMES}) or not differs(source, target) or (
         "repeated" in source and told == [SEVERAL_TIMES]), report.plan.notes
+
+
+# ------------------------------------------------------------------------ without a template
+
+IN_PLACE = [(source, target) for family in FAMILIES.values() for source in family
+            for target in family if SHARED.is_dir()
+            and {layout(source), layout(target)} == {"keras2-legacy", "keras2"}
+            and source.partition("/")[0] == target.partition("/")[0] == "tf2.15"]
+TO_NAMES = [(source, target) for family in FAMILIES.values() for source in family
+            for target in family if SHARED.is_dir() and layout(target) == "tf1"
+            and target in TARGETS and layout(source) in ("keras2-legacy", "keras2")]
+TO_DICTIONARY = [(source, target) for family in FAMILIES.values() for source in family
+                 for target in family if SHARED.is_dir() and layout(source) == "tf1"
+                 and layout(target) in ("keras2-legacy", "keras2", "keras3")
+                 and "ema" not in source and "repeated" not in source
+                 and not target.startswith("tf1.15")]
+LAYOUTS = {"keras2-legacy": "legacy", "keras2": "keras2", "keras3": "keras3", "tf1": "tf1"}
+
+
+def relayout(source, target, out):
+    given = {}
+    if "momentum" in config(target).get("hyper", {}):
+        given["momentum"] = config(target)["hyper"]["momentum"]
+    for name, other in (("learning_rate", "learning_rate"), ("beta1", "beta_1"),
+                        ("beta2", "beta_2"), ("beta_1", "beta_1"), ("beta_2", "beta_2")):
+        value = config(source)["hyper"].get(name)
+        if isinstance(value, float):
+            given[other] = value
+    given.update({name: value for name, value in config(source)["hyper"].items()
+                  if name in ("rho", "l1_regularization_strength", "l2_regularization_strength")})
+    if "rmsprop" in source:
+        given["rho"] = 0.9
+    kind = "nadam" if source == "tf1.15/contrib_nadam" else "sgd" if source.endswith(
+        "/sgd") else "auto"
+    return convert_optimizer(prefix(source), out, to=LAYOUTS[layout(target)], kind=kind,
+                             given=given)
+
+
+def check(source, target, got, *, before=True):
+    steps = np.load(FIXTURES / source / "steps.npz")
+    for when, key in (("before", "weights3"), ("after", "weights4")):
+        if (when == "after" and differs(source, target)) or (when == "before" and not before):
+            continue
+        for name in set(config(source)["weights"]) & set(got[when]):
+            mine = np.frombuffer(bytes.fromhex(got[when][name]), "<f4")
+            assert np.abs(mine - steps[f"{key}/{name}"].reshape(-1)).max() <= 1e-6, (when, name)
+
+
+@needs_shared
+@pytest.mark.parametrize(("source", "target"), [*IN_PLACE, *TO_NAMES])
+def test_another_layout_in_the_same_place(source, target, tmp_path):
+    relayout(source, target, tmp_path / "out")
+    tensorflow = live_module.live(target.partition("/")[0])
+    got = tensorflow(f"{side(target)}_step", module="optimizer_snippets",
+                     folder=FIXTURES / target, prefix=tmp_path / "out", batch=FIXTURES / source)
+    check(source, target, got)
+
+
+@needs_shared
+@pytest.mark.parametrize(("source", "target"), TO_DICTIONARY)
+def test_names_become_a_dictionary_and_an_optimizer(source, target, tmp_path):
+    relayout(source, target, tmp_path / "out")
+    tensorflow = live_module.live(target.partition("/")[0])
+    got = tensorflow("dictionary_step", module="optimizer_snippets", folder=FIXTURES / target,
+                     prefix=tmp_path / "out", batch=FIXTURES / source, kind=layout(target))
+    assert got["step"] == 3
+    if "ftrl" in source:  # gradients are dense here: rows without one become 0
+        del got["emb/embeddings"]
+    check(source, target, {"after": got}, before=False)

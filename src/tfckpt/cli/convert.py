@@ -30,7 +30,13 @@ EPILOG = """Examples:
   tfckpt convert tf2/ckpt --to tf1 -o tf1/model.ckpt
   tfckpt convert old/model.ckpt --to tf1 -o new/model.ckpt     (from V1 to V2)
   tfckpt convert tf2/ckpt --to tf1 --names path --dry-run -o tf1/model.ckpt
+  tfckpt convert model.ckpt-1000 --to tf2 --optimizer auto --lr 1e-4 -o tf2/ckpt
+  tfckpt convert legacy/ckpt --to keras2 -o new/ckpt
+  tfckpt convert tf2/ckpt --to tf1 --optimizer auto -o tf1/model.ckpt
   tfckpt convert model.ckpt-1000 --like fresh/ckpt-1 -o keras/ckpt
+  tfckpt convert model.ckpt-1000 --to tf2 --optimizer auto --lr 1e-4 -o tf2/ckpt
+  tfckpt convert legacy/ckpt --to keras2 -o new/ckpt
+  tfckpt convert tf2/ckpt --to tf1 --optimizer auto -o tf1/model.ckpt
   tfckpt convert model.ckpt-1000 --like fresh/ckpt-1 --map map.json --lr 0.01 -o keras/ckpt
 
 In TensorFlow 2:  tf.train.Checkpoint(vars={name: variable}).restore("tf2/ckpt")
@@ -42,9 +48,10 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("path", metavar="SRC", help="a checkpoint: its prefix, any of its files,"
                                                     " or the folder it is in")
     target = parser.add_mutually_exclusive_group(required=True)
-    target.add_argument("--to", choices=["tf2", "tf1", "tf1-v1"],
+    target.add_argument("--to", choices=["tf2", "tf1", "tf1-v1", "legacy", "keras2", "keras3"],
                         help="tf2: object-based; tf1: name-based; tf1-v1: name-based, in one file"
-                             " of the V1 format")
+                             " of the V1 format; legacy, keras2, keras3: object-based, with the"
+                             " optimizer's state as Keras before 2.11, until 2.15, and 3 has it")
     target.add_argument("--like", metavar="TEMPLATE",
                         help="a checkpoint that has the keys and the object graph that are wanted")
     parser.add_argument("-o", "--output", required=True, metavar="DST",
@@ -56,7 +63,7 @@ def add_arguments(parser: ArgumentParser) -> None:
                         help="with --to tf1: where names come from; auto (the default) takes the"
                              " name that the variable had in TensorFlow if it is unique and not a"
                              " default one, else the object's path")
-    _add_like_arguments(parser.add_argument_group("with --like"))
+    _add_like_arguments(parser.add_argument_group("with --like, and for optimizers"))
     parser.add_argument("--data", default="link", choices=["link", "copy"],
                         help="link the data files (the default), or copy them")
     parser.add_argument("--overwrite", action="store_true",
@@ -71,10 +78,11 @@ def add_arguments(parser: ArgumentParser) -> None:
 def _add_like_arguments(group: _ArgumentGroup) -> None:
     group.add_argument("--map", metavar="FILE",
                        help="names that match can't tell, from SRC to TEMPLATE (JSON or CSV)")
-    group.add_argument("--optimizer", default="auto", choices=["auto", "none", *KINDS],
-                       metavar="NAME",
-                       help="the optimizer that SRC was trained with, where names can't tell"
-                            f" ({', '.join(KINDS)}); none leaves its state behind")
+    group.add_argument("--optimizer", choices=["auto", "none", *KINDS], metavar="NAME",
+                       help="convert the state of an optimizer too: auto believes its names;"
+                            f" {', '.join(KINDS)} say what it is; with --like, none leaves it"
+                            " behind (default: auto there, and tensors like any others with"
+                            " --to tf1 and --to tf2)")
     group.add_argument("--lr", type=float, metavar="X",
                        help="the learning rate, where it isn't stored")
     group.add_argument("--iterations", type=int, metavar="N",
@@ -95,20 +103,35 @@ def _hyper(text: str) -> tuple[str, float]:
         raise ArgumentTypeError("expected NAME=NUMBER") from None
 
 
-def _convert_like(options: Namespace, progress: Progress) -> ConvertReport:
-    # Deferred: a conversion without a template takes less time than these imports.
-    from tfckpt.convert.like import LikeOptions, convert_like
-    from tfckpt.core.namefiles import read_pairs
-
+def _given(options: Namespace) -> dict[str, float]:
     given = dict(options.hyper)
     if options.lr is not None:
         given["learning_rate"] = options.lr
     if options.iterations is not None:
         given["iterations"] = options.iterations
+    return given
+
+
+def _convert_optimizer(options: Namespace, progress: Progress) -> ConvertReport:
+    from tfckpt.convert.relayout import convert_optimizer  # deferred, as below
+
+    return convert_optimizer(
+        options.path, options.output, to="legacy" if options.to == "tf2" else options.to,
+        kind=options.optimizer or "auto", given=_given(options), root=options.root,
+        names=options.names, data=options.data, overwrite=options.overwrite,
+        dry_run=options.dry_run, progress=progress)
+
+
+def _convert_like(options: Namespace, progress: Progress) -> ConvertReport:
+    # Deferred: a conversion without a template takes less time than these imports.
+    from tfckpt.convert.like import LikeOptions, convert_like
+    from tfckpt.core.namefiles import read_pairs
+
     return convert_like(
         options.path, options.output, options.like,
         names=read_pairs(options.map) if options.map else None,
-        options=LikeOptions(options.optimizer, given, options.allow_missing, options.ema),
+        options=LikeOptions(options.optimizer or "auto", _given(options), options.allow_missing,
+                            options.ema),
         data=options.data, overwrite=options.overwrite, dry_run=options.dry_run,
         progress=progress)
 
@@ -116,10 +139,16 @@ def _convert_like(options: Namespace, progress: Progress) -> ConvertReport:
 def run(options: Namespace) -> int:
     """Convert it."""
     with progress_bar("copying") as progress:
-        report = _convert_like(options, progress) if options.like else convert(
-            options.path, options.output, to=options.to, root=options.root, names=options.names,
-            data=options.data, overwrite=options.overwrite, dry_run=options.dry_run,
-            progress=progress)
+        if options.like:
+            report = _convert_like(options, progress)
+        elif options.to in ("legacy", "keras2", "keras3") or options.optimizer not in (
+                None, "none"):
+            report = _convert_optimizer(options, progress)
+        else:
+            report = convert(
+                options.path, options.output, to=options.to, root=options.root,
+                names=options.names, data=options.data, overwrite=options.overwrite,
+                dry_run=options.dry_run, progress=progress)
     print_notes(report.notes)
     if options.json:
         print_json(convert_json(report))

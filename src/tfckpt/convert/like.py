@@ -33,7 +33,7 @@ from tfckpt.errors import MismatchError, UnsupportedError
 from tfckpt.format.dtypes import STRING
 from tfckpt.format.objectgraph import OBJECT_GRAPH_KEY
 
-__all__ = ["EmaChoice", "LikeOptions", "convert_like", "plan_like"]
+__all__ = ["EmaChoice", "LikeOptions", "convert_like", "plan_like", "read_parts"]
 
 Path = str | os.PathLike[str]
 EmaChoice = Literal["ignore", "use"]
@@ -266,13 +266,24 @@ class _Filler:
         return tuple(notes)
 
 
+def read_parts(source: Source, kind: str) -> Anatomy:
+    """The parts of a checkpoint, whose optimizer may be known.
+
+    Args:
+        source: The checkpoint.
+        kind: The optimizer, where names can't tell; ``"auto"`` believes them.
+    """
+    if kind not in KINDS:
+        return read_anatomy(source)
+    parts = read_anatomy(source, kind)
+    return parts._replace(optimizers=tuple(
+        optimizer._replace(kind=kind) if optimizer.layout == "tf1" else optimizer
+        for optimizer in parts.optimizers))
+
+
 def _read_both(source: Source, template: Source, kind: str) -> tuple[Anatomy, Anatomy]:
     """The parts of both; what an optimizer is may only stand in one of them."""
-    old, new = read_anatomy(source), read_anatomy(template)
-    if kind in KINDS:
-        old = old._replace(optimizers=tuple(
-            optimizer._replace(kind=kind) if optimizer.layout == "tf1" else optimizer
-            for optimizer in old.optimizers))
+    old, new = read_parts(source, kind), read_anatomy(template)
     hint = kind if kind in KINDS else _only_kind(old) or _only_kind(new)
     if hint is not None:
         old = old if _only_kind(old) or source.style == "name-based" else read_anatomy(source, hint)

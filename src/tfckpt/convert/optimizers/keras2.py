@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from tfckpt.convert.optimizers.legacy import loss_scale
+from tfckpt.convert.optimizers.drawing import Drawing
+from tfckpt.convert.optimizers.legacy import draw_loss_scale, loss_scale
 from tfckpt.convert.optimizers.nodes import Nodes
-from tfckpt.convert.optimizers.state import Layout, Optimizer, Slot
+from tfckpt.convert.optimizers.state import Layout, Optimizer, Plan, Slot
 from tfckpt.convert.optimizers.table import COMMON_SLOTS, KINDS, VALUES, Kind, kind_of_title
 from tfckpt.errors import UnsupportedError
 
-__all__ = ["kind_of_lists", "read_keras2"]
+__all__ = ["draw_keras2", "kind_of_lists", "read_keras2"]
 
 
 def read_keras2(nodes: Nodes, n: int, variables: Sequence[str], kind_hint: str | None = None
@@ -101,3 +102,31 @@ def kind_of_lists(names: Iterable[str], titles: Iterable[str], layout: Layout) -
                    for of_list, slot in lists[name].items())
 
     return KINDS[min(fitting, key=n_without)] if found and fitting else KINDS["sgd"]
+
+
+def draw_keras2(drawing: Drawing, n: int, path: str, plan: Plan) -> None:
+    """Lay an optimizer out as Keras 2.11 to 2.15 does.
+
+    Args:
+        drawing: The graph.
+        n: Number of the optimizer's node, which is empty.
+        path: Its path.
+        plan: What it keeps.
+    """
+    title = plan.kind.keras
+    variables = drawing.node(n, "_variables")
+    drawing.link(variables, "0", drawing.count(n, path, "_iterations", "iteration"))
+    name = "learning_rate" if plan.learning_rate is not None else "current_learning_rate"
+    drawing.number(n, path, f"_{name}", name, plan.learning_rate or 0.0)
+    if plan.scales_loss:
+        draw_loss_scale(drawing, n, path)
+    drawing.node(n, "_index_dict")
+    lists = {slot.keras2[0]: drawing.node(n, slot.keras2[0]) for slot in plan.listed()}
+    if plan.kind.name == "nadam":
+        drawing.number(n, path, "_u_product", f"{title}/Variable", 1.0)
+    for number, (slot, place) in enumerate(plan.order(), 1):
+        of_list, part = slot.keras2
+        node, full_name = plan.variables[place]
+        item = drawing.variable(variables, f"{path}/_variables", str(number),
+                                f"{title}/{part}/{full_name}", drawing.head(node))
+        drawing.link(lists[of_list], str(place), item)

@@ -9,12 +9,15 @@ the optimizer, with an iteration count that stays 0.
 
 from __future__ import annotations
 
+import re
+
+from tfckpt.convert.optimizers.drawing import FLOAT, INT32, Drawing
 from tfckpt.convert.optimizers.keras2 import kind_of_lists
 from tfckpt.convert.optimizers.nodes import Nodes
-from tfckpt.convert.optimizers.state import Optimizer, Slot
+from tfckpt.convert.optimizers.state import Optimizer, Plan, Slot
 from tfckpt.convert.optimizers.table import COMMON_SLOTS, VALUES, Kind, kind_of_title
 
-__all__ = ["read_keras3"]
+__all__ = ["draw_keras3", "read_keras3", "snake_case"]
 
 
 def read_keras3(nodes: Nodes, n: int, kind_hint: str | None = None) -> Optimizer:
@@ -80,3 +83,61 @@ def _untracked(nodes: Nodes, kind: Kind, items: list[int], variables: list[int]
         else:
             before.append(key)
     return slots
+
+
+def draw_keras3(drawing: Drawing, n: int, path: str, plan: Plan) -> None:
+    """Lay an optimizer out as Keras 3 does.
+
+    Args:
+        drawing: The graph.
+        n: Number of the optimizer's node, which is empty.
+        path: Its path.
+        plan: What it keeps.
+    """
+    title = snake_case(plan.kind.keras)
+    if plan.scales_loss:
+        wrapper = "loss_scale_optimizer"
+        own = _draw_own(drawing, n, path, wrapper, 0.0, plan)
+        inner = drawing.node(n, "inner_optimizer")
+        for name, dtype, value in (("step_counter", INT32, 0), ("dynamic_scale", FLOAT, 2**15)):
+            made = drawing.number(n, path, name, f"{wrapper}/{name}", value, dtype)
+            drawing.link(own, str(len(drawing.nodes[own].children)), made)
+        n, path = inner, f"{path}/inner_optimizer"
+    variables = _draw_own(drawing, n, path, title, plan.learning_rate, plan)
+    lists = {slot.keras3: drawing.node(n, slot.keras3) for slot in plan.listed()}
+    first = len(drawing.nodes[variables].children)
+    for number, (slot, place) in enumerate(plan.order(), first):
+        node, full_name = plan.variables[place]
+        item = drawing.variable(variables, f"{path}/_variables", str(number),
+                                f"{title}/{full_name.replace('/', '_')}_{slot.name}",
+                                drawing.head(node))
+        drawing.link(lists[slot.keras3], str(place), item)
+    if plan.kind.name == "nadam":
+        product = drawing.number(n, path, "_u_product", f"{title}/variable", 1.0)
+        drawing.link(variables, str(first + len(plan.order())), product)
+
+
+def _draw_own(drawing: Drawing, n: int, path: str, title: str, learning_rate: float | None,
+              plan: Plan) -> int:
+    """What every optimizer and wrapper has; returns the list of its variables."""
+    variables = drawing.node(n, "_variables")
+    trained = drawing.node(n, "_trainable_variables")
+    for place, (node, _) in enumerate(plan.variables):
+        drawing.link(trained, str(place), node)
+    drawing.node(n, "_trainable_variables_indices")
+    drawing.link(variables, "0", drawing.count(n, path, "_iterations", f"{title}/iteration"))
+    if learning_rate is not None:
+        drawing.link(variables, "1", drawing.number(n, path, "_learning_rate",
+                                                    f"{title}/learning_rate", learning_rate))
+    return variables
+
+
+def snake_case(name: str) -> str:
+    """A class's name as Keras 3 makes names of variables from it.
+
+    Example:
+        >>> snake_case("AdamW"), snake_case("RMSprop"), snake_case("SGD")
+        ('adam_w', 'rm_sprop', 'sgd')
+    """
+    name = re.sub(r"(.)([A-Z][a-z0-9]+)", r"\1_\2", name)
+    return re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower()

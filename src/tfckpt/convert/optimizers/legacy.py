@@ -6,11 +6,12 @@ hyper-parameters beside; a TF1 optimizer only the powers of Adam's decay rates.
 
 from __future__ import annotations
 
+from tfckpt.convert.optimizers.drawing import Drawing
 from tfckpt.convert.optimizers.nodes import Nodes
-from tfckpt.convert.optimizers.state import Layout, Optimizer, Slot
+from tfckpt.convert.optimizers.state import Layout, Optimizer, Plan, Slot
 from tfckpt.convert.optimizers.table import KINDS, VALUES, Kind, kind_of_title
 
-__all__ = ["loss_scale", "read_legacy"]
+__all__ = ["draw_legacy", "draw_loss_scale", "loss_scale", "read_legacy"]
 
 
 def read_legacy(nodes: Nodes, n: int, kind_hint: str | None = None) -> Optimizer:
@@ -65,3 +66,35 @@ def _kind(layout: Layout, slots: set[str], values: set[str], titles: list[str]) 
     if "learning_rate_power" in values:
         return KINDS["ftrl"]
     return next((kind for kind in KINDS.values() if slots and fits(kind)), KINDS["sgd"])
+
+
+def draw_legacy(drawing: Drawing, n: int, path: str, plan: Plan) -> None:
+    """Lay an optimizer out as legacy Keras does.
+
+    Args:
+        drawing: The graph.
+        n: Number of the optimizer's node, which is empty.
+        path: Its path.
+        plan: What it keeps.
+    """
+    title = plan.kind.keras
+    drawing.count(n, path, "iter", f"{title}/iter")
+    hypers = {**dict(plan.kind.hypers), "decay": 0.0}
+    if plan.learning_rate is not None:
+        hypers["learning_rate"] = plan.learning_rate
+    for name, value in sorted(hypers.items()):
+        stored = "momentum_cache" if name == "u_product" else name
+        drawing.number(n, path, stored, f"{title}/{stored}", value)
+    if plan.scales_loss:
+        draw_loss_scale(drawing, n, path)
+        drawing.node(n, "base_optimizer")
+    for slot in plan.slots:
+        for variable, full_name in plan.variables:
+            drawing.slot(n, path, variable, slot.legacy, f"{title}/{full_name}/{slot.legacy}")
+
+
+def draw_loss_scale(drawing: Drawing, n: int, path: str) -> None:
+    """The wrapper that scales the loss, as Keras 2 has it in one node."""
+    scale = drawing.node(n, "loss_scale")
+    drawing.number(scale, f"{path}/loss_scale", "current_loss_scale", "current_loss_scale", 2**15)
+    drawing.count(scale, f"{path}/loss_scale", "good_steps", "good_steps")
