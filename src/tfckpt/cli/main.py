@@ -19,9 +19,10 @@ from tfckpt.report.text import render_error
 __all__ = ["main", "run"]
 
 _COMMANDS = ("inspect", "ls", "show", "verify", "diff", "match", "convert", "strip", "ema", "reset",
-             "cast", "average", "merge", "reshard", "explain", "latest", "list", "relocate", "rm",
+             "cast", "average", "rename", "merge", "reshard", "explain", "latest", "list", "relocate", "rm",
              "salvage")
-_ALIASES = {"info": "inspect", "validate": "verify", "compare": "diff", "slim": "strip"}
+_ALIASES = {"info": "inspect", "validate": "verify", "compare": "diff", "slim": "strip",
+            "remap": "rename"}
 
 _DESCRIPTION = """\
 Read, verify and convert TensorFlow checkpoints, without TensorFlow.
