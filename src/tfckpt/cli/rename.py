@@ -6,7 +6,8 @@ from argparse import Action, ArgumentParser, Namespace
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from tfckpt.cli.options import add_json, print_json, print_lines, print_notes
+from tfckpt.cli.edits import add_data, pattern
+from tfckpt.cli.options import add_json, add_path, print_json, print_lines, print_notes
 from tfckpt.cli.progress import progress_bar
 from tfckpt.convert.rename import rename
 from tfckpt.core.namefiles import read_rules, write_name_file
@@ -53,15 +54,14 @@ _PARSERS: dict[str, Callable[[str], Sequence[Rule]]] = {
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare the command's arguments."""
-    parser.add_argument("path", metavar="SRC", help="a checkpoint: its prefix, any of its files,"
-                                                    " or the folder it is in")
+    add_path(parser)
     target = parser.add_mutually_exclusive_group(required=True)
     target.add_argument("-o", "--output", metavar="DST",
                         help="prefix of the result, used exactly as given")
     target.add_argument("--in-place", action="store_true",
-                        help="put the result in the place of SRC; needs --backup")
+                        help="put the result in the place of PATH; needs --backup")
     parser.add_argument("--backup", metavar="NAME",
-                        help="with --in-place: where SRC is kept, a prefix such as old/m, or an"
+                        help="with --in-place: where PATH is kept, a prefix such as old/m, or an"
                              " ending such as .bak")
     for flag, metavar, words in (
             ("--replace", "FROM=TO", "text for text, everywhere in a name"),
@@ -71,13 +71,14 @@ def add_arguments(parser: ArgumentParser) -> None:
             ("--map", "FILE", "whole names; - is standard input")):
         parser.add_argument(flag, dest="rules", action=_AddRule, default=[], metavar=metavar,
                             help=words)
-    parser.add_argument("--include", metavar="REGEX", help="rename only what it is found in")
-    parser.add_argument("--exclude", metavar="REGEX", help="leave alone what it is found in")
+    parser.add_argument("--include", type=pattern, metavar="REGEX",
+                        help="rename only what it is found in")
+    parser.add_argument("--exclude", type=pattern, metavar="REGEX",
+                        help="leave alone what it is found in")
     parser.add_argument("--save-plan", metavar="FILE",
                         help="write every old and new name to a JSON file, to edit and to apply"
                              " with --map")
-    parser.add_argument("--data", default="link", choices=["link", "copy"],
-                        help="link the data files (the default), or copy them")
+    add_data(parser)
     parser.add_argument("--overwrite", action="store_true",
                         help="replace a checkpoint that is there already")
     parser.add_argument("--dry-run", action="store_true",
@@ -90,7 +91,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(options: Namespace) -> int:
     """Rename its tensors."""
     rules = [rule for flag, value in options.rules for rule in _PARSERS[flag](value)]
-    with progress_bar("copying") as progress:
+    with progress_bar("writing") as progress:
         report = rename(options.path, options.output, rules, include=options.include,
                         exclude=options.exclude, backup=options.backup, data=options.data,
                         overwrite=options.overwrite, dry_run=options.dry_run, progress=progress)

@@ -87,7 +87,7 @@ def split_path(old: Path, name: str) -> Path:
         has_left, has_right = start - 1 in inner, start + 1 in inner
         if start in inner or has_right or has_left:
             found |= set(range(first + 1, last))
-        if start in inner or has_left and not has_right:
+        if start in inner or (has_left and not has_right):
             found.add(first)
         if start in inner or has_right:
             found.add(last)
@@ -97,7 +97,8 @@ def split_path(old: Path, name: str) -> Path:
 
 
 def _inner_slashes(path: Path) -> set[int]:
-    found, at = set(), 0
+    found: set[int] = set()
+    at = 0
     for local_name in path:
         n_slashes = local_name.count("/")
         found.update(range(at + 1, at + n_slashes + 1))
@@ -260,10 +261,10 @@ class _Places:
         order: dict[str, int] = {}
         new_label = {target: label for label, target in reversed(edges.items())}
         for n in owners:
-            for target, label in self.nodes[n].children:
-                if (n, label) not in self.moved:
-                    label = _second_name((*old_paths[n], label), place, rename
-                                         ) if n in old_paths else label
+            for target, old in self.nodes[n].children:
+                if (n, old) not in self.moved:
+                    label = _second_name((*old_paths[n], old), place, rename
+                                         ) if n in old_paths else old
                     if label not in edges:
                         order.setdefault(label, number[target])
                 elif number[target] in new_label:  # where the edge stood that has a new name

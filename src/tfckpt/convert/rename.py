@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from tfckpt.convert.api import run_plan
+from tfckpt.convert.api import DataChoice, run_plan
 from tfckpt.convert.inplace import replace_source
 from tfckpt.convert.regraph import without_lost
 from tfckpt.convert.relabel import Move, Path, Relabelled, Walker, object_paths, relabel, split_path
@@ -21,11 +21,10 @@ from tfckpt.core.index import Entry
 from tfckpt.core.opening import open_source
 from tfckpt.core.owners import Owned, find_owners, split_name
 from tfckpt.core.plan import LeftOut, Output, Plan, Progress, given_string, no_progress
-from tfckpt.core.renaming import Renaming, RenameReport
+from tfckpt.core.renaming import RenameReport, Renaming
 from tfckpt.core.roles import assign_roles
-from tfckpt.core.rules import Rule, apply_rules
+from tfckpt.core.rules import Rule, apply_rules, parse_rules
 from tfckpt.core.source import Source
-from tfckpt.core.writer import DataMode
 from tfckpt.errors import UnsupportedError
 from tfckpt.format.objectgraph import OBJECT_GRAPH_KEY, Attribute, Node, encode_object_graph
 from tfckpt.format.objectkeys import (
@@ -45,9 +44,10 @@ Rename = Callable[[str], "str | None"]
 
 
 def rename(src: str | os.PathLike[str], dst: str | os.PathLike[str] | None,
-           rules: Sequence[Rule], *, include: str | None = None, exclude: str | None = None,
-           backup: str | None = None, data: DataMode = "link", overwrite: bool = False,
-           dry_run: bool = False, progress: Progress = no_progress) -> RenameReport:
+           rules: Sequence[Rule] | Mapping[str, str | None], *, include: str | None = None,
+           exclude: str | None = None, backup: str | None = None, data: DataChoice = "link",
+           overwrite: bool = False, dry_run: bool = False, progress: Progress = no_progress
+           ) -> RenameReport:
     """Write a checkpoint whose tensors have other names; none of their bytes are moved.
 
     Optimizer slots and moving averages follow their variable. The object graph of an
@@ -57,15 +57,16 @@ def rename(src: str | os.PathLike[str], dst: str | os.PathLike[str] | None,
         src: A checkpoint: its prefix, any of its files, or a folder.
         dst: Prefix of the result, used exactly as it is; None replaces the source, which needs
             a ``backup``.
-        rules: Applied one after another to the name of each variable.
+        rules: Applied one after another to the name of each variable; see `tfckpt.core.rules`.
+            Or a map of names and scopes: ``{"old": "new", "dropped": None, "a/": "b/"}``.
         include: A regular expression; names in which it isn't found stay.
         exclude: Names in which this one is found stay.
         backup: With no ``dst``, where the old checkpoint is kept: a prefix, or without any
             slash what its own prefix gets appended.
-        data: ``"link"`` the data files (reflink, else hard link, else copy) or ``"copy"``.
+        data: ``"link"`` the data files, ``"copy"`` them, or ``"pack"`` what is kept of them.
         overwrite: Whether a checkpoint at ``dst`` is replaced.
         dry_run: Whether to stop at the plan.
-        progress: Told about bytes of data files, which only a copy moves.
+        progress: Told about bytes of data files.
 
     Returns:
         What was renamed, with the plan.
@@ -76,12 +77,13 @@ def rename(src: str | os.PathLike[str], dst: str | os.PathLike[str] | None,
 
     Example:
         >>> import tempfile, tfckpt
-        >>> from tfckpt.core.rules import Replace
-        >>> report = rename("examples/tf1", tempfile.mkdtemp() + "/m", [Replace("kernel", "w")])
-        >>> report.renamings[0]
-        Renaming(old='dense/kernel', new='dense/w', followers=('Adam', 'Adam_1'))
+        >>> target = tempfile.mkdtemp() + "/m"
+        >>> report = tfckpt.rename("examples/tf1", target, {"dense/kernel": "dense/w"})
+        >>> report.renamings
+        (Renaming(old='dense/kernel', new='dense/w', followers=('Adam', 'Adam_1')),)
     """
-    wanted = _within(rules, include, exclude)
+    wanted = _within(parse_rules(dict(rules)) if isinstance(rules, Mapping) else rules, include,
+                     exclude)
     with open_source(src) as source:
         plan, renamings = plan_rename(source, wanted)
         if dst is None:

@@ -19,7 +19,6 @@ from typing import NamedTuple
 
 from tfckpt.core.roles import EMA_SUFFIX, assign_roles, optimizer_nodes, slot_owner
 from tfckpt.core.source import Source
-from tfckpt.errors import CheckpointError
 from tfckpt.format.objectgraph import VARIABLE_VALUE, Node
 
 __all__ = ["Owned", "find_owners", "split_name"]
@@ -92,14 +91,11 @@ def find_owners(source: Source) -> dict[str, str]:
     for optimizer in optimizer_nodes(nodes):
         for slot in nodes[optimizer].slot_variables:
             _add(owners, keys[slot.slot_variable_node_id], keys[slot.original_variable_node_id])
-    try:
-        model = {key for key, assigned in assign_roles(source).items() if assigned.role == "model"}
-    except CheckpointError:  # pragma: no cover - roles need no more of it than this does
-        return owners
+    model = {key for key, assigned in assign_roles(source).items() if assigned.role == "model"}
     by_name = _by_full_name(nodes, model)
     for optimizer in optimizer_nodes(nodes):
-        for item, owner in _listed(nodes, nodes[optimizer], by_name):
-            _add(owners, keys[item], owner if isinstance(owner, str) else keys[owner])
+        for item, variable in _listed(nodes, nodes[optimizer], by_name):
+            _add(owners, keys[item], variable if isinstance(variable, str) else keys[variable])
     return owners
 
 

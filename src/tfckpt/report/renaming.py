@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from tfckpt.core.renaming import Renaming, RenameReport
+from tfckpt.core.renaming import RenameReport
 from tfckpt.report.json import convert_json
 from tfckpt.report.text import columns, human_bytes, printable
 
