@@ -38,7 +38,16 @@ from tfckpt.errors import (
 )
 
 if TYPE_CHECKING:
+    from tfckpt.convert.average import average
+    from tfckpt.convert.cast import cast
+    from tfckpt.convert.ema import ema
+    from tfckpt.convert.merge import merge
+    from tfckpt.convert.rename import rename
+    from tfckpt.convert.reset import reset
     from tfckpt.convert.reshard import Split, reshard
+    from tfckpt.convert.select import select
+    from tfckpt.convert.setting import set_values
+    from tfckpt.convert.strip import strip
     from tfckpt.core.compare import diff
     from tfckpt.core.verify import verify
     from tfckpt.train.assignment import init_from_checkpoint
@@ -144,12 +153,15 @@ __all__ = [
     "VariableScope",
     "VariableTypeError",
     "add_to_collection",
+    "average",
+    "cast",
     "checkpoint_exists",
     "checkpoints_iterator",
     "constant_initializer",
     "convert",
     "create_global_step",
     "diff",
+    "ema",
     "executing_eagerly",
     "fixed_size_partitioner",
     "get_checkpoint_mtimes",
@@ -171,14 +183,20 @@ __all__ = [
     "load_checkpoint",
     "load_variable",
     "local_variables",
+    "merge",
     "model_variables",
     "name_scope",
     "ones_initializer",
     "open",
     "remove_checkpoint",
+    "rename",
+    "reset",
     "reset_default_graph",
     "reshard",
     "save_both",
+    "select",
+    "set_values",
+    "strip",
     "trainable_variables",
     "update_checkpoint_state",
     "variable_scope",
@@ -190,6 +208,15 @@ __all__ = [
 # Where the rest is. It is imported when it is first used, so that a program (or a command)
 # that only reads or converts starts without it.
 _LATER = {
+    "tfckpt.convert.average": ("average",),
+    "tfckpt.convert.cast": ("cast",),
+    "tfckpt.convert.ema": ("ema",),
+    "tfckpt.convert.merge": ("merge",),
+    "tfckpt.convert.rename": ("rename",),
+    "tfckpt.convert.reset": ("reset",),
+    "tfckpt.convert.select": ("select",),
+    "tfckpt.convert.setting": ("set_values",),
+    "tfckpt.convert.strip": ("strip",),
     "tfckpt.convert.reshard": (
         "Split",
         "reshard",

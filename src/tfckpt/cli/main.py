@@ -19,8 +19,8 @@ from tfckpt.report.text import render_error
 __all__ = ["main", "run"]
 
 _COMMANDS = ("inspect", "ls", "show", "verify", "diff", "match", "convert", "strip", "ema", "reset",
-             "cast", "average", "rename", "merge", "reshard", "explain", "latest", "list", "relocate", "rm",
-             "salvage")
+             "cast", "average", "rename", "select", "set", "merge", "reshard", "explain", "latest",
+             "list", "relocate", "rm", "salvage")
 _ALIASES = {"info": "inspect", "validate": "verify", "compare": "diff", "slim": "strip",
             "remap": "rename"}
 

@@ -11,16 +11,28 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from itertools import repeat
+from typing import NamedTuple
 
-from tfckpt.convert.api import run_plan
+from tfckpt.convert.api import plan_same_names, run_plan
+from tfckpt.convert.rename import plan_rename
+from tfckpt.convert.uniting import unite_graphs
 from tfckpt.core.discovery import as_path, beside
-from tfckpt.core.index import Entry
 from tfckpt.core.opening import open_source
-from tfckpt.core.origin import Part, Sliced
-from tfckpt.core.plan import Output, Plan, Progress, common_byte_order, no_progress
+from tfckpt.core.origin import Given, Part, Sliced
+from tfckpt.core.plan import (
+    LeftOut,
+    Output,
+    Plan,
+    Progress,
+    common_byte_order,
+    given_string,
+    no_progress,
+)
 from tfckpt.core.report import ConvertReport
+from tfckpt.core.rules import AddPrefix
 from tfckpt.core.source import Source
 from tfckpt.core.writer import DataMode, remove_files
 from tfckpt.errors import (
@@ -28,18 +40,30 @@ from tfckpt.errors import (
     CheckpointNotFoundError,
     FormatError,
     TruncatedError,
+    UnsupportedError,
     located,
 )
+from tfckpt.format.objectgraph import (
+    OBJECT_GRAPH_KEY,
+    VARIABLE_VALUE,
+    Node,
+    encode_object_graph,
+    parse_object_graph,
+)
+from tfckpt.format.objectkeys import object_key
+from tfckpt.format.strings import parse_strings
 
 __all__ = ["merge", "parts_of_save", "plan_merge"]
 
 Path = str | os.PathLike[str]
+_SAVE_COUNTER = object_key("save_counter", VARIABLE_VALUE)
 _PART = re.compile(r"part-(\d{5})-of-(\d{5})")
 
 
 def merge(srcs: Sequence[Path], dst: Path, *, data: DataMode = "link", overwrite: bool = False,
           dry_run: bool = False, allow_missing: bool = False, delete_sources: bool = False,
-          progress: Progress = no_progress) -> ConvertReport:
+          prefixes: Mapping[int, str] | None = None, progress: Progress = no_progress
+          ) -> ConvertReport:
     """Write several checkpoints as one; none of their bytes are moved.
 
     Args:
@@ -51,6 +75,8 @@ def merge(srcs: Sequence[Path], dst: Path, *, data: DataMode = "link", overwrite
         allow_missing: Whether parts of a sharded save may be missing.
         delete_sources: Whether the sources are removed after that, and their folder if it is
             empty then.
+        prefixes: What is put before the names of a source, by its number in ``srcs`` from 1;
+            see `plan_merge`.
         progress: Told about bytes of data files, which only a copy moves.
 
     Returns:
@@ -69,12 +95,19 @@ def merge(srcs: Sequence[Path], dst: Path, *, data: DataMode = "link", overwrite
         >>> [output.key for output in merge(parts, folder + "/both").plan.outputs]
         ['a', 'b']
     """
-    prefixes: list[Path] = []
-    for src in srcs:
-        prefixes += parts_of_save(src, allow_missing=allow_missing) or [src]
+    paths: list[Path] = []
+    added: list[str] = []
+    given = dict(prefixes or {})
+    for number, src in enumerate(srcs, 1):
+        found: list[Path] = [*parts_of_save(src, allow_missing=allow_missing)] or [src]
+        paths += found
+        added += [given.pop(number, "")] * len(found)
+    if given:
+        raise UnsupportedError("a prefix is for a checkpoint that isn't there",
+                               expected=f"1 to {len(srcs)}", got=", ".join(map(str, given)))
     with ExitStack() as stack:
-        sources = [stack.enter_context(open_source(prefix)) for prefix in prefixes]
-        plan = plan_merge(sources)
+        sources = [stack.enter_context(open_source(path)) for path in paths]
+        plan = plan_merge(sources, added)
         report = run_plan(sources, plan, as_path(dst), data=data, overwrite=overwrite,
                           dry_run=dry_run, progress=progress)
     if delete_sources and not dry_run:
@@ -107,8 +140,16 @@ def parts_of_save(folder: Path, *, allow_missing: bool = False) -> list[str]:
     return sorted(found)
 
 
-def plan_merge(sources: Sequence[Source]) -> Plan:
+def plan_merge(sources: Sequence[Source], prefixes: Sequence[str] = ()) -> Plan:
     """Plan the union of several checkpoints.
+
+    Objects of object-based ones that have one path become one, each with the values of all of
+    them. tf.train.Checkpoint's own count of saves is that of the first that has one.
+
+    Args:
+        sources: The checkpoints.
+        prefixes: What is put before the names of each, such as ``encoder/``; before the paths of
+            object-based ones.
 
     Raises:
         AmbiguousNamesError: A tensor is in several of them, and isn't sliced.
@@ -117,36 +158,73 @@ def plan_merge(sources: Sequence[Source]) -> Plan:
     """
     if not sources:
         raise CheckpointNotFoundError("there is nothing to merge")
-    found: dict[str, list[tuple[Source, Entry]]] = {}
-    for source in sources:
-        for entry in source.index.values():
-            found.setdefault(entry.key, []).append((source, entry))
+    members = [_Member(source, _renamed(source, prefix)) for source, prefix
+               in zip(sources, prefixes or repeat(""), strict=False)]
+    graphs = [_graph_of(member) for member in members if member.plan.style == "object-based"]
+    found: dict[str, list[tuple[Source, Output]]] = {}
+    left_out = []
+    for member in members:
+        for output in member.plan.outputs:
+            if output.key == OBJECT_GRAPH_KEY and len(graphs) > 1:
+                continue
+            if output.key == _SAVE_COUNTER and output.key in found and len(graphs) > 1:
+                reason = f"the count of saves of {member.source.prefix}"
+                left_out.append(LeftOut(output.key, reason))
+                continue
+            found.setdefault(output.key, []).append((member.source, output))
     contested = {key: [source.prefix for source, _ in owners] for key, owners in found.items()
-                 if len(owners) > 1 and not all(entry.slices for _, entry in owners)}
+                 if len(owners) > 1 and not all(isinstance(output.origin, Sliced)
+                                                for _, output in owners)}
     if contested:
-        raise AmbiguousNamesError("several of the checkpoints have a tensor of one name",
-                                  groups=contested)
+        raise AmbiguousNamesError(
+            "several of the checkpoints have a tensor of one name", groups=contested,
+            hint="Give each names of its own: --prefix-1 encoder/ --prefix-2 decoder/")
     # The data of new files, if there are any, stands in the order of the sources.
     outputs = [_united(owners) for owners in found.values()]
-    styles = {source.style for source in sources}
-    return Plan(tuple(outputs), "object-based" if "object-based" in styles else "name-based",
-                common_byte_order(list(sources)))
+    byte_order = common_byte_order(list(sources))
+    notes: tuple[str, ...] = ()
+    if len(graphs) > 1:
+        graph, notes = unite_graphs(graphs)
+        outputs.append(given_string(OBJECT_GRAPH_KEY, encode_object_graph(graph), byte_order))
+    return Plan(tuple(outputs), "object-based" if graphs else "name-based", byte_order,
+                tuple(left_out), notes)
 
 
-def _united(owners: list[tuple[Source, Entry]]) -> Output:
+class _Member(NamedTuple):
+    """One of the checkpoints, and what it would be alone under its new names."""
+
+    source: Source
+    plan: Plan
+
+
+def _renamed(source: Source, prefix: str) -> Plan:
+    with located(file=source.prefix):
+        if not prefix:
+            return plan_same_names(source)
+        return plan_rename(source, AddPrefix(prefix).apply)[0]
+
+
+def _graph_of(member: _Member) -> Sequence[Node]:
+    """The object graph, with the keys that its tensors get."""
+    output = next(output for output in member.plan.outputs if output.key == OBJECT_GRAPH_KEY)
+    if not isinstance(output.origin, Given):
+        return member.source.object_graph
+    region = parse_strings(bytes(output.origin.data), 1, member.source.byte_order)
+    return parse_object_graph(region.elements[0])
+
+
+def _united(owners: list[tuple[Source, Output]]) -> Output:
     first = owners[0][1]
     parts: list[Part] = []
-    for source, entry in owners:
-        if (entry.dtype, entry.shape) != (first.dtype, first.shape):
-            raise FormatError("slices of one name are of different tensors", tensor=entry.key,
+    for source, output in owners:
+        if (output.dtype, output.shape) != (first.dtype, first.shape):
+            raise FormatError("slices of one name are of different tensors", tensor=output.key,
                               expected=f"{first.dtype} {list(first.shape)}", file=source.prefix,
-                              got=f"{entry.dtype} {list(entry.shape)}")
-        with located(file=source.prefix):
-            origin = source.origin(entry)
-        if not isinstance(origin, Sliced):
-            return Output(entry.key, entry.dtype, entry.shape, origin)
-        parts += origin.parts
-    return Output(first.key, first.dtype, first.shape, Sliced(tuple(parts)))
+                              got=f"{output.dtype} {list(output.shape)}")
+        if not isinstance(output.origin, Sliced):
+            return output
+        parts += output.origin.parts
+    return first._replace(origin=Sliced(tuple(parts)))
 
 
 def _remove(source: Source) -> None:
