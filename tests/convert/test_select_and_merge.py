@@ -58,7 +58,7 @@ def test_a_selection_of_all_or_nothing_is_refused(tmp_path, options, message):
 
 def test_a_packed_selection_has_no_other_bytes(tmp_path):
     report = select(EXAMPLE, tmp_path / "a", keep="^dense/bias$", data="pack")
-    assert [file.n_bytes for file in report.files][0] == 3 * 4 * 4
+    assert report.files[0].n_bytes == 3 * 4 * 4
     assert len(contents(tmp_path / "a")) == 3
 
 
