@@ -12,7 +12,6 @@ import re
 from collections.abc import Container, Sequence
 from typing import NamedTuple
 
-from tfckpt.core.index import Index
 from tfckpt.core.report import Role
 from tfckpt.core.source import Source
 from tfckpt.errors import CheckpointError
@@ -52,7 +51,11 @@ def assign_roles(source: Source) -> dict[str, Assigned]:
         by_node = _by_graph(source.object_graph)
     except CheckpointError:
         by_node = {}
-    return {key: by_node.get(key) or _by_object_key(key) for key in source.index}
+    names = {key: "/".join(parsed.names) for key in source.index
+             if (parsed := parse_object_key(key)) and parsed.attribute == VARIABLE_VALUE}
+    known = frozenset(names.values())
+    return {key: by_node.get(key) or _by_object_key(key) or _by_name(names.get(key, key), known)
+            for key in source.index}
 
 
 def slot_owner(name: str, names: Container[str]) -> str | None:
@@ -85,7 +88,8 @@ def slot_owner(name: str, names: Container[str]) -> str | None:
     return owner if owner in names else None
 
 
-def _by_name(key: str, index: Index) -> Assigned:
+def _by_name(key: str, index: Container[str]) -> Assigned:
+    """The role that a variable's TF1 name says; one may be the path of an object, too."""
     last = key.rpartition("/")[2]
     if EMA_SUFFIX in key.split("/"):
         return Assigned("ema", EMA_SUFFIX)
@@ -100,7 +104,8 @@ def _by_name(key: str, index: Index) -> Assigned:
     return Assigned("model")
 
 
-def _by_object_key(key: str) -> Assigned:
+def _by_object_key(key: str) -> Assigned | None:
+    """The role that a path says, if it says one."""
     parsed = parse_object_key(key)
     if parsed is None or parsed.attribute != VARIABLE_VALUE:
         return Assigned("other", "object graph" if key == OBJECT_GRAPH_KEY else "")
@@ -110,7 +115,7 @@ def _by_object_key(key: str) -> Assigned:
         return Assigned("other", parsed.path[0])
     if parsed.path[:2] == ("keras_api", "metrics"):  # running sums in a SavedModel of Keras
         return Assigned("other", "metrics")
-    return Assigned("model")
+    return None
 
 
 def optimizer_nodes(nodes: Sequence[Node]) -> set[int]:
