@@ -268,6 +268,16 @@ def test_save_counter_stays_at_the_root(tmp_path):
     assert "save_counter" + VALUE not in contents(tmp_path / "c")
 
 
+def test_slots_beside_variables_of_a_dictionary_follow_them(tmp_path):
+    tfckpt.convert(EXAMPLE, tmp_path / "a", to="tf2")
+    report = rename(tmp_path / "a", tmp_path / "b", {"vars/dense/kernel": "vars/dense/w"})
+    assert report.renamings == (
+        ("vars/dense/kernel", "vars/dense/w", ("Adam", "Adam_1")),)
+    assert "vars/dense.Sw.SAdam_1" + VALUE in contents(tmp_path / "b")
+    with tfckpt.open(tmp_path / "b") as source:
+        assert tfckpt.verify(source).problems == ()
+
+
 def test_names_with_slashes_stay_one_name(tmp_path):
     tfckpt.convert(EXAMPLE, tmp_path / "a", to="tf2")
     rename(tmp_path / "a", tmp_path / "b", [Replace("dense/", "encoder/dense/")])
