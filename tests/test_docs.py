@@ -28,8 +28,8 @@ def in_copy(tmp_path, monkeypatch):
     return tmp_path
 
 
-def blocks(kind: str) -> list[str]:
-    return re.findall(rf"^```{kind}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+def blocks(kind: str, text: str = README) -> list[str]:
+    return re.findall(rf"^```{kind}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
 
 
 def matches(expected: str, got: str) -> bool:
@@ -39,9 +39,11 @@ def matches(expected: str, got: str) -> bool:
     return re.fullmatch(pattern, got, re.DOTALL) is not None
 
 
-def test_the_commands_of_the_readme_print_what_it_says(in_copy):
-    commands = [part for block in blocks("console") for part in re.split(r"^\$ ", block,
-                                                                        flags=re.MULTILINE)[1:]]
+@pytest.mark.parametrize("page", ["README.md", "docs/edit.md"])
+def test_the_commands_of_a_page_print_what_it_says(in_copy, page):
+    text = (ROOT / page).read_text(encoding="utf-8")
+    commands = [part for block in blocks("console", text)
+                for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]]
     assert len(commands) >= 6
     for part in commands:
         command, _, expected = part.partition("\n")

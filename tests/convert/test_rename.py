@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 import tfckpt
 from helpers import EXAMPLE, GOLDENS, SHARED, copy_checkpoint, files_of, needs_shared
+from tfckpt.convert.relabel import Move, relabel
 from tfckpt.convert.rename import plan_rename, rename, variable_names
 from tfckpt.core.arrays import array_output
 from tfckpt.core.plan import Plan
@@ -32,7 +33,7 @@ from tfckpt.errors import (
     UnsupportedError,
 )
 from tfckpt.format.dtypes import dtype_named
-from tfckpt.format.objectgraph import OBJECT_GRAPH_KEY
+from tfckpt.format.objectgraph import OBJECT_GRAPH_KEY, Child, Node
 
 VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
 NESTED = GOLDENS / "tf2.21" / "nested"
@@ -268,6 +269,16 @@ def test_save_counter_stays_at_the_root(tmp_path):
     assert "save_counter" + VALUE not in contents(tmp_path / "c")
 
 
+def test_slots_beside_variables_of_a_dictionary_follow_them(tmp_path):
+    tfckpt.convert(EXAMPLE, tmp_path / "a", to="tf2")
+    report = rename(tmp_path / "a", tmp_path / "b", {"vars/dense/kernel": "vars/dense/w"})
+    assert report.renamings == (
+        ("vars/dense/kernel", "vars/dense/w", ("Adam", "Adam_1")),)
+    assert "vars/dense.Sw.SAdam_1" + VALUE in contents(tmp_path / "b")
+    with tfckpt.open(tmp_path / "b") as source:
+        assert tfckpt.verify(source).problems == ()
+
+
 def test_names_with_slashes_stay_one_name(tmp_path):
     tfckpt.convert(EXAMPLE, tmp_path / "a", to="tf2")
     rename(tmp_path / "a", tmp_path / "b", [Replace("dense/", "encoder/dense/")])
@@ -335,3 +346,28 @@ def test_every_fixture_there_and_back(tmp_path, folder):
         n_checked += 1
     assert n_checked > 5
     assert os.listdir(tmp_path)
+
+
+def test_a_graph_that_is_nested_without_end_is_refused():
+    nodes = [Node((Child(n + 1, "x"),)) for n in range(100_000)] + [Node()]
+    with pytest.raises(UnsupportedError, match="nested too deep"):
+        relabel(nodes, [])
+    with pytest.raises(UnsupportedError, match="too long"):
+        relabel(nodes, [Move(("x",) * 50_000, ("y",) * 50_000)])
+
+
+def test_objects_without_a_place_are_told():
+    """a/b/w becomes x/w: nothing is a any more, nor what else was in it."""
+    nodes = [Node((Child(1, "a"),)), Node((Child(2, "b"), Child(4, "empty"))),
+             Node((Child(3, "w"),)), Node(), Node()]
+    moved = relabel(nodes, [Move(("a", "b", "w"), ("x", "w"))])
+    assert moved.lost == (("a",), ("a", "empty"))
+    assert moved.nodes[0].children == (Child(1, "x"),)
+
+
+def test_circles_stay_circles():
+    nodes = [Node((Child(1, "m"),)), Node((Child(0, "parent"), Child(2, "w"))), Node()]
+    moved = relabel(nodes, [Move(("m", "w"), ("p", "net", "w"))])
+    at = {child.local_name: child.node_id for node in moved.nodes for child in node.children}
+    assert set(at) == {"p", "net", "w", "parent"}
+    assert [child.local_name for child in moved.nodes[at["net"]].children] == ["parent", "w"]

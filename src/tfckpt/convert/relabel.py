@@ -20,10 +20,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
+from tfckpt.errors import UnsupportedError
 from tfckpt.format.objectgraph import Child, Node, SlotVariable, nodes_with_values
 
 __all__ = ["Move", "Path", "Relabelled", "Walker", "object_paths", "relabel",
            "split_path"]
+
+_MOST_DEPTH = 256  # paths of paths would take the square of that
 
 Path = tuple[str, ...]
 """Local names from the root to an object, as they are in the graph."""
@@ -155,10 +158,17 @@ class Walker:
 
 
 def object_paths(nodes: Sequence[Node]) -> dict[int, Path]:
-    """The shortest path to each object that edges lead to, as TensorFlow makes keys of it."""
+    """The shortest path to each object that edges lead to, as TensorFlow makes keys of it.
+
+    Raises:
+        UnsupportedError: One is longer than those of any program.
+    """
     paths: dict[int, Path] = {0: ()} if nodes else {}
     queue = [0] if nodes else []
     for n in queue:  # grows while it is walked
+        if len(paths[n]) > _MOST_DEPTH:
+            raise UnsupportedError("the object graph is nested too deep",
+                                   expected=f"at most {_MOST_DEPTH} objects in one another")
         for child in nodes[n].children:
             if child.node_id not in paths:
                 paths[child.node_id] = (*paths[n], child.local_name)
@@ -208,6 +218,9 @@ class _Places:
         steps = self._walker.walk(move.old)
         if steps is None:
             return
+        if max(map(len, move)) > _MOST_DEPTH:
+            raise UnsupportedError("the path of an object is too long", got=len(move.new),
+                                   expected=f"at most {_MOST_DEPTH} parts")
         self.moved.update(zip(steps, move.old, strict=False))
         for depth in range(1, len(move.new) + 1):
             self.places[move.new[:depth]] = None

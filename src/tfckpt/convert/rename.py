@@ -22,7 +22,7 @@ from tfckpt.core.opening import open_source
 from tfckpt.core.owners import Owned, find_owners, split_name
 from tfckpt.core.plan import LeftOut, Output, Plan, Progress, given_string, no_progress
 from tfckpt.core.renaming import RenameReport, Renaming
-from tfckpt.core.roles import assign_roles
+from tfckpt.core.roles import EMA_SUFFIX, assign_roles
 from tfckpt.core.rules import Rule, apply_rules, parse_rules
 from tfckpt.core.source import Source
 from tfckpt.errors import UnsupportedError
@@ -137,12 +137,19 @@ def plan_rename(source: Source, rename: Rename) -> tuple[Plan, list[Renaming]]:
 
 
 class _Named(NamedTuple):
-    """A tensor, and the variable that it goes with."""
+    """A tensor, its name, and the variable that it goes with."""
 
     key: str
+    owned: Owned
     variable: str
-    owned: Owned | None = None  # of a name-based checkpoint
-    is_follower: bool = False
+    is_follower: bool
+
+    def renamed(self, new: Mapping[str, str | None]) -> str | None:
+        """The new name; None if it is dropped, empty if the variable has none."""
+        name = new[self.owned.variable]
+        if name is None or new[self.variable] is None:
+            return None
+        return self.owned.before + name + self.owned.after if name else ""
 
 
 def variable_names(source: Source) -> dict[str, str]:
@@ -162,10 +169,17 @@ def variable_names(source: Source) -> dict[str, str]:
 def _named(source: Source) -> list[_Named]:
     if source.style == "name-based":
         owned = {key: split_name(key, source.index) for key in source.index}
-        return [_Named(key, item.variable, item, bool(item.after)) for key, item in owned.items()]
+        return [_Named(key, item, item.variable, bool(item.after)) for key, item in owned.items()]
     owners = find_owners(source)
-    return [_Named(key, _object_name(owners.get(key, key)), is_follower=key in owners)
-            for key in source.index if key != OBJECT_GRAPH_KEY]
+    names = {key: _object_name(key) for key in source.index if key != OBJECT_GRAPH_KEY}
+    # A dictionary may have variables under TF1 names, and their slots beside them.
+    every = set(names.values())
+    found = []
+    for key, name in names.items():
+        item = split_name(name, every)
+        owner = _object_name(owners[key]) if key in owners else item.variable
+        found.append(_Named(key, item, owner, key in owners or bool(item.after)))
+    return found
 
 
 def _object_name(key: str) -> str:
@@ -186,7 +200,9 @@ def _renamings(source: Source, named: Iterable[_Named], new: Mapping[str, str | 
         found = followers.setdefault(item.variable, [])
         if item.is_follower:
             assigned = roles[item.key]
-            found.append("EMA" if assigned.role == "ema" else assigned.kind)
+            is_average = assigned.role == "ema" or EMA_SUFFIX in item.owned.after
+            found.append("EMA" if is_average else
+                         assigned.kind or item.owned.after.rpartition("/")[2] or "slot")
     return [Renaming(name, new[name], tuple(kinds)) for name, kinds in followers.items()]
 
 
@@ -199,30 +215,28 @@ def _plan_names(source: Source, rename: Rename) -> tuple[Plan, list[Renaming]]:
     new = {name: rename(name) for name in dict.fromkeys(item.variable for item in named)}
     outputs, left_out = [], []
     for item in named:
-        name = new[item.variable]
+        name = item.renamed(new)
         if name is None:
             left_out.append(_left_out(item))
-        elif item.owned is not None:
+        else:
             entry = source.index[item.key]
-            key = item.owned.before + name + item.owned.after if name else ""
-            outputs.append(Output(key, entry.dtype, entry.shape, source.origin(entry)))
+            outputs.append(Output(name, entry.dtype, entry.shape, source.origin(entry)))
     plan = Plan(tuple(outputs), "name-based", source.byte_order, tuple(left_out))
     return plan, _renamings(source, named, new)
 
 
 def _plan_objects(source: Source, rename: Rename) -> tuple[Plan, list[Renaming]]:
     own = {item.key: item for item in _named(source)}
-    # An item of an optimizer's list is called after the list, not after its variable.
-    names = {key: _object_name(key) for key in own}
-    new = {name: rename(name) for name in dict.fromkeys((
-        *names.values(), *(item.variable for item in own.values())))}
-    for name in _that_stay(names):
+    # An item of an optimizer's list goes with its variable, but is called after the list.
+    new = {name: rename(name) for name in dict.fromkeys(
+        name for item in own.values() for name in (item.owned.variable, item.variable))}
+    for name in _that_stay(own.values()):
         new[name] = None if new[name] is None else name
-    lost = {key: None for key, item in own.items()
-            if new[item.variable] is None or new[names[key]] is None}
-    kept = [key for key in own if key not in lost]
+    renamed = {key: item.renamed(new) for key, item in own.items()}
+    kept = {key: name for key, name in renamed.items() if name is not None}
+    lost = [key for key, name in renamed.items() if name is None]
     nodes = without_lost(source.object_graph, kept, lost)
-    paths = _new_paths(kept, new)
+    paths = _new_paths(kept)
     moved = relabel(nodes, (Move(_plain(old), _plain(path)) for old, path in paths.items()),
                     lambda name: new[name] if name in new else rename(name))
     slots = _slot_paths(own, paths, nodes, moved)
@@ -235,32 +249,32 @@ def _plan_objects(source: Source, rename: Rename) -> tuple[Plan, list[Renaming]]
     outputs.append(_graph_output(source, graph))
     plan = Plan(tuple(outputs), "object-based", source.byte_order,
                 tuple(_left_out(own[key]) for key in lost), notes)
-    shown = [item if not item.is_follower or OPTIMIZER_SLOT in item.key
-             else _Named(item.key, names[item.key]) for item in own.values()]
+    shown = [item if item.owned.variable == item.variable else
+             item._replace(variable=item.owned.variable, is_follower=False)
+             for item in own.values()]
     return plan, _renamings(source, shown, new)
 
 
-def _that_stay(names: Mapping[str, str]) -> Iterable[str]:
+def _that_stay(named: Iterable[_Named]) -> Iterable[str]:
     """Names that no rule changes: tf.train.Checkpoint's own counter at its root, values of the
     root itself, and what a saver of the user's own wrote.
     """
-    for key, name in names.items():
-        parsed = parse_object_key(key)
+    for item in named:
+        parsed = parse_object_key(item.key)
         if parsed is None or parsed.path in ((), _SAVE_COUNTER):
-            yield name
+            yield item.owned.variable
 
 
-def _new_paths(keys: Iterable[str], new: Mapping[str, str | None]) -> dict[Path, Path]:
+def _new_paths(renamed: Mapping[str, str]) -> dict[Path, Path]:
     """The new path of each object that tensors are named after, slots aside; both escaped."""
     paths: dict[Path, Path] = {}
-    for key in keys:
+    for key, target in renamed.items():
         parsed = parse_object_key(key)
         if parsed is None:
             continue
         path = _variable(parsed.path)
         name = "/".join(_plain(path))
-        target = new.get(name, name)
-        if path and target is not None:
+        if path:
             paths[path] = path if target == name else _checked(key, split_path(
                 _plain(path), target))
     return paths

@@ -26,7 +26,7 @@ def plan_without(source: Source, dropped: Mapping[str, str],
     graph_is_whole = True
     if source.style == "object-based" and dropped:
         nodes = source.object_graph
-        kept = [key for key in source.index if key not in dropped]
+        kept = {key for key in source.index if key not in dropped}
         rest = without_lost(nodes, kept, list(dropped))
         graph_is_whole = rest == nodes
     for entry in source.index.values():
