@@ -238,3 +238,31 @@ def dictionary_step(folder, prefix, batch, kind):
                                for gradient, name in zip(gradients, names)])  # noqa: B905
     return dict(_packed(names, [variables[name].numpy() for name in names]),
                 step=int(variables["global_step"].numpy()))
+
+
+# ------------------------------------------------------------------ .weights.h5 of Keras 3
+
+def h5_template(folder, path):
+    """Save the fixture's model and optimizer as they are right after they were built."""
+    config = _config(folder)
+    keras = _keras(config)
+    keras.backend.clear_session()
+    model, _ = _model(keras, config, np.load(os.path.join(folder, "steps.npz"))["batch_ids"])
+    model.save_weights(path)
+    return path
+
+
+def h5_step(folder, path, batch):
+    """Load weights and optimizer, and train a step on another fixture's batch."""
+    config = _config(folder)
+    keras = _keras(config)
+    keras.backend.clear_session()
+    steps = np.load(os.path.join(batch, "steps.npz"))
+    model, optimizer = _model(keras, config, steps["batch_ids"])
+    model.load_weights(path)
+    before = _packed(config["weights"], _weights(model, config))
+    inner = getattr(optimizer, "inner_optimizer", optimizer)
+    iterations = int(inner._iterations.numpy())
+    model.train_on_batch(steps["batch_ids"], steps["batch_y"])
+    return {"before": before, "after": _packed(config["weights"], _weights(model, config)),
+            "iterations": iterations}

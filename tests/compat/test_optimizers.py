@@ -14,6 +14,7 @@ import pytest
 from helpers import SHARED, needs_shared
 from tfckpt.convert.like import LikeOptions, convert_like
 from tfckpt.convert.relayout import convert_optimizer
+from tfckpt.keras.convert_h5 import convert_h5
 
 FIXTURES = SHARED / "fixtures" / "optimizers"
 
@@ -227,3 +228,36 @@ def test_names_become_a_dictionary_and_an_optimizer(source, target, tmp_path):
     if "ftrl" in source:  # gradients are dense here: rows without one become 0
         del got["emb/embeddings"]
     check(source, target, {"after": got}, before=False)
+
+
+# ----------------------------------------------------------------------- .weights.h5 of Keras 3
+
+TO_H5 = [(source, target) for family in FAMILIES.values() for source in family
+         for target in family if SHARED.is_dir() and layout(target) == "keras3"
+         and "muon" not in target]
+FROM_H5 = [(source, target) for family in FAMILIES.values() for source in family
+           for target in family if SHARED.is_dir() and layout(source) == "keras3"
+           and target in TARGETS and "muon" not in source]
+
+
+@needs_shared
+@pytest.mark.parametrize(("source", "target"), TO_H5)
+def test_keras_3_loads_weights_and_optimizer(source, target, tmp_path, tf221):
+    fresh = tf221("h5_template", module="optimizer_snippets", folder=FIXTURES / target,
+                  path=tmp_path / "fresh.weights.h5")
+    options = LikeOptions(optimizer="nadam" if source == "tf1.15/contrib_nadam" else "auto")
+    convert_h5(prefix(source), tmp_path / "out.weights.h5", fresh, options=options)
+    got = tf221("h5_step", module="optimizer_snippets", folder=FIXTURES / target,
+                path=tmp_path / "out.weights.h5", batch=FIXTURES / source)
+    assert got["iterations"] == 3
+    check(source, target, got)
+
+
+@needs_shared
+@pytest.mark.parametrize(("source", "target"), FROM_H5)
+def test_a_weights_file_of_keras_3_is_taken_over(source, target, tmp_path, templates):
+    convert_h5(FIXTURES / source / "model.weights.h5", tmp_path / "out", templates(target))
+    tensorflow = live_module.live(target.partition("/")[0])
+    got = tensorflow(f"{side(target)}_step", module="optimizer_snippets",
+                     folder=FIXTURES / target, prefix=tmp_path / "out", batch=FIXTURES / source)
+    check(source, target, got)

@@ -126,8 +126,12 @@ def _convert_like(options: Namespace, progress: Progress) -> ConvertReport:
     # Deferred: a conversion without a template takes less time than these imports.
     from tfckpt.convert.like import LikeOptions, convert_like
     from tfckpt.core.namefiles import read_pairs
+    from tfckpt.keras.convert_h5 import convert_h5
+    from tfckpt.keras.weights_h5 import is_weights_h5
 
-    return convert_like(
+    run = convert_h5 if is_weights_h5(options.path) or is_weights_h5(options.like) \
+        else convert_like
+    return run(
         options.path, options.output, options.like,
         names=read_pairs(options.map) if options.map else None,
         options=LikeOptions(options.optimizer or "auto", _given(options), options.allow_missing,

@@ -96,8 +96,8 @@ def convert_like(src: Path, dst: Path, template: Path, *, names: Mapping[str, st
                         dry_run=dry_run, progress=progress)
 
 
-def plan_like(source: Source, template: Source, matched: MatchReport, options: LikeOptions
-              ) -> Plan:
+def plan_like(source: Source, template: Source, matched: MatchReport, options: LikeOptions,
+              parts: tuple[Anatomy, Anatomy] | None = None) -> Plan:
     """Plan a checkpoint with the keys of one and the values of another.
 
     Args:
@@ -105,21 +105,22 @@ def plan_like(source: Source, template: Source, matched: MatchReport, options: L
         template: Where the keys and the object graph come from.
         matched: Which variable of the source is which of the template.
         options: How it is filled.
+        parts: What both consist of, where that isn't told as in other checkpoints.
 
     Raises:
         MismatchError: The source has no value for something, or one of another shape or dtype;
             with all of them.
         UnsupportedError: The optimizers don't keep the same, or a value can't be told.
     """
-    filler = _Filler(source, template, matched, options)
+    filler = _Filler(source, template, matched, options, parts)
     return filler.plan()
 
 
 class _Filler:
     def __init__(self, source: Source, template: Source, matched: MatchReport,
-                 options: LikeOptions) -> None:
+                 options: LikeOptions, parts: tuple[Anatomy, Anatomy] | None) -> None:
         self.source, self.template, self.options = source, template, options
-        self.old, self.new = _read_both(source, template, options.optimizer)
+        self.old, self.new = parts or _read_both(source, template, options.optimizer)
         self.partners = {**matched.partners, **{item.b: item.a for item in matched.mismatched}}
         self.byte_order = common_byte_order([source, template])
         self.fills: dict[str, Callable[[Entry], Carried]] = {}

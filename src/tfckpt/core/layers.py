@@ -123,7 +123,9 @@ def _same_layer(a: Sequence[Named], b: Sequence[Named]) -> list[tuple[str, str]]
 
 
 def _is_kind_of(kind: str, other: str) -> bool:
-    """Whether one kind of weight is a special case of the other, by its name."""
+    """Whether one kind of weight is a special case of the other, by its name, or has no name."""
+    if kind.isdecimal() or other.isdecimal():
+        return True
     return ("_" + kind).endswith("_" + other) or ("_" + other).endswith("_" + kind)
 
 

@@ -1,0 +1,1 @@
+"""Files of Keras: the only room that knows HDF5."""
