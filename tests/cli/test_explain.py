@@ -59,10 +59,12 @@ cause: The program has a variable under a name that the checkpoint doesn't have.
        cells), the optimizer is new and its slots were never saved, the graph splits a variable
        (NAME/part_0), or the checkpoint is object-based and its keys are paths.
 do:    Compare the name with those in the checkpoint; restore with a dictionary of names,
-       Saver({name_in_checkpoint: variable}), or leave out what isn't there.
+       Saver({name_in_checkpoint: variable}), or leave out what isn't there. If names were changed,
+       find out how from a checkpoint of the new program, and rename.
 here:  the cause applies to examples/tf1/model.ckpt-7
        It has no output_bias; the nearest: dense/bias float32 [4], logits/bias float32 [2].
-try:   tfckpt ls examples/tf1/model.ckpt-7
+try:   tfckpt match examples/tf1/model.ckpt-7 --against OTHER
+       tfckpt rename examples/tf1/model.ckpt-7 --replace OLD=NEW -o OUT
 more:  docs/errors.md#key-not-found
 """
 
@@ -282,7 +284,8 @@ def test_json_and_the_list_tell_everything(tool):
     value = json.loads(tool("explain", "--json", "Key w not found in checkpoint", EXAMPLE)[1])
     assert {name: value[name] for name in ("name", "text", "facts", "commands", "checkpoint")} == {
         "name": "key-not-found", "text": "Key {key} not found in checkpoint", "facts": {"key": "w"},
-        "commands": [f"tfckpt ls {EXAMPLE}"],
+        "commands": [f"tfckpt match {EXAMPLE} --against OTHER",
+                     f"tfckpt rename {EXAMPLE} --replace OLD=NEW -o OUT"],
         "checkpoint": {"prefix": str(EXAMPLE), "applies": True, "findings": [
             "It has no w; the nearest: block.1/w float32 [4,4], v.Stage/w float32 [4,4]."]}}
     out = tool("explain", "--list")[1]

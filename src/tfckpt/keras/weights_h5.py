@@ -38,8 +38,8 @@ OPTIMIZER = "optimizer"
 _NUMBERED = re.compile(r"(.+?)(?:_\d+)?")
 # Weights of a class in the order of its numbers, as far as shapes don't tell.
 _WEIGHTS = {
-    "embedding": ("embeddings",), "p_re_lu": ("alpha",), "batch_normalization": ("gamma", "beta", "moving_mean",
-                                                          "moving_variance"),
+    "embedding": ("embeddings",), "p_re_lu": ("alpha",),
+    "batch_normalization": ("gamma", "beta", "moving_mean", "moving_variance"),
     "layer_normalization": ("gamma", "beta"), "group_normalization": ("gamma", "beta"),
     "normalization": ("mean", "variance", "count"),
     "separable_conv1d": ("depthwise_kernel", "pointwise_kernel", "bias"),

@@ -137,8 +137,10 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         " cells), the optimizer is new and its slots were never saved, the graph splits a variable"
         " (NAME/part_0), or the checkpoint is object-based and its keys are paths.",
         "Compare the name with those in the checkpoint; restore with a dictionary of names,"
-        " Saver({name_in_checkpoint: variable}), or leave out what isn't there.",
-        ("tfckpt explain TEXT CKPT", "tfckpt ls CKPT"), "key"),
+        " Saver({name_in_checkpoint: variable}), or leave out what isn't there. If names were"
+        " changed, find out how from a checkpoint of the new program, and rename.",
+        ("tfckpt explain TEXT CKPT", "tfckpt match CKPT --against OTHER",
+         "tfckpt rename CKPT --replace OLD=NEW -o OUT"), "key"),
     Explanation(
         "tensor-not-in-checkpoint",
         ("Tensor {key} ({name} in {scope}) is not found in {path} checkpoint",
@@ -147,7 +149,7 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         " have. With scopes, both sides need the slash at the end: {'old/': 'new/'}; without one"
         " the first letter of the rest is lost.",
         "Correct the map; tfckpt shows the nearest names.",
-        ("tfckpt explain TEXT CKPT", "tfckpt ls CKPT"), "key"),
+        ("tfckpt explain TEXT CKPT", "tfckpt ls CKPT", "tfckpt match CKPT --against OTHER"), "key"),
     # Shapes and dtypes.
     Explanation(
         "shapes-assign",
@@ -156,7 +158,7 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "A variable of the program (lhs) has another shape than the tensor of its name in the"
         " checkpoint (rhs): another number of classes, another vocabulary, another configuration.",
         "Make the model as it was saved, or restore all variables but this one.",
-        ("tfckpt ls CKPT",), "shape"),
+        ("tfckpt ls CKPT", "tfckpt select CKPT --drop NAME -o OUT"), "shape"),
     Explanation(
         "shapes-incompatible",
         ("Received incompatible tensor with shape {stored_shape} when attempting to restore"
@@ -229,8 +231,9 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         " tf.train.Checkpoint(model) or model.load_weights, or the other way round. Keras 3 names"
         " everything otherwise than Keras 2, so their checkpoints never match.",
         "Restore through the same attributes that were saved: the first part of the keys says"
-        " which.",
-        ("tfckpt ls CKPT", "tfckpt inspect CKPT"), "roots"),
+        " which. Or rename, or have a checkpoint of the program filled with these values.",
+        ("tfckpt ls CKPT", "tfckpt match CKPT --against OTHER",
+         "tfckpt convert CKPT --like OTHER -o OUT"), "roots"),
     Explanation(
         "unresolved-object",
         ("Unresolved object in checkpoint {object}: attributes {rest}",
@@ -254,7 +257,7 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "The program has variables for which the checkpoint has nothing at their place. They keep"
         " the values that they were made with.",
         "Compare the paths of the program with the keys of the checkpoint.",
-        ("tfckpt ls CKPT",), "roots"),
+        ("tfckpt ls CKPT", "tfckpt match CKPT --against OTHER"), "roots"),
     Explanation(
         "name-based-by-objects",
         ("Some objects had attributes which were not restored: {objects}",),
@@ -285,9 +288,10 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "Keras 3 (TensorFlow 2.16 and later) no longer reads weights in the TensorFlow format, the"
         " files .index and .data-* that Keras 2 wrote with save_weights, and no SavedModel. The"
         " weights are whole, and any program that reads checkpoints gets them out.",
-        "Read the tensors and set them layer by layer (layer.set_weights), or load them once with"
-        " tf_keras (pip install tf_keras; TF_USE_LEGACY_KERAS=1) and save .weights.h5.",
-        ("tfckpt ls CKPT", "tfckpt show CKPT KEY"), "keras"),
+        "Have a .weights.h5 that the Keras 3 model saved filled with these values. Or load them"
+        " once with tf_keras (pip install tf_keras; TF_USE_LEGACY_KERAS=1) and save .weights.h5.",
+        ("tfckpt ls CKPT", "tfckpt convert CKPT --like FRESH.weights.h5 -o NEW.weights.h5"),
+        "keras"),
     Explanation(
         "keras3-filename",
         ("The filename must end in `.weights.h5`. Received: filepath={path}",),
@@ -303,9 +307,9 @@ EXPLANATIONS: tuple[Explanation, ...] = (
          " Optimizer, which can cause errors."),
         "Optimizers were rewritten in Keras 2.11 and keep their state otherwise: the old ones as"
         " slots of each variable, the new ones in one list.",
-        "To go on training with the state, use tf.keras.optimizers.legacy.Adam (or the like). To"
-        " use only the model, restore without the optimizer.",
-        ("tfckpt inspect CKPT",), "optimizer"),
+        "Convert the state, or use tf.keras.optimizers.legacy.Adam (or the like). To use only the"
+        " model, strip the checkpoint.",
+        ("tfckpt convert CKPT --to keras2 -o OUT", "tfckpt strip CKPT -o OUT"), "optimizer"),
     Explanation(
         "keras-saved-model-prior",
         ("SavedModel saved prior to TF 2.5 detected when loading Keras model. Please ensure that"
