@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, ArgumentTypeError, Namespace, _ArgumentGroup
 
-from tfckpt.cli.options import add_json, print_json, print_lines, print_notes
+from tfckpt.cli.edits import print_edit
+from tfckpt.cli.options import add_json
 from tfckpt.cli.progress import progress_bar
 from tfckpt.convert.api import convert
 from tfckpt.convert.optimizers.table import KINDS
 from tfckpt.core.plan import Progress
 from tfckpt.core.report import ConvertReport
-from tfckpt.report.json import convert_json
-from tfckpt.report.text import render_convert, render_plan
 
 __all__ = ["DESCRIPTION", "EPILOG", "add_arguments", "run"]
 
@@ -153,11 +152,4 @@ def run(options: Namespace) -> int:
                 options.path, options.output, to=options.to, root=options.root,
                 names=options.names, data=options.data, overwrite=options.overwrite,
                 dry_run=options.dry_run, progress=progress)
-    print_notes(report.notes)
-    if options.json:
-        print_json(convert_json(report))
-        return 0
-    if options.dry_run or options.verbose:
-        print_lines(render_plan(report))
-    print_lines(render_convert(report))
-    return 0
+    return print_edit(report, options)

@@ -31,7 +31,8 @@ from tfckpt.core.source import Source
 from tfckpt.core.writer import DataMode
 from tfckpt.errors import MismatchError, UnsupportedError
 from tfckpt.format.dtypes import STRING
-from tfckpt.format.objectgraph import OBJECT_GRAPH_KEY
+from tfckpt.format.objectgraph import OBJECT_GRAPH_KEY, VARIABLE_VALUE
+from tfckpt.format.objectkeys import object_key
 
 __all__ = ["EmaChoice", "LikeOptions", "convert_like", "plan_like", "read_parts"]
 
@@ -168,14 +169,13 @@ class _Filler:
 
     def _own(self, entry: Entry) -> Origin:
         """A tensor of the template as it is there, copied: its files stay out of the result."""
-        if entry.key != OBJECT_GRAPH_KEY:
+        if entry.key not in (OBJECT_GRAPH_KEY, object_key("save_counter", VARIABLE_VALUE)):
             self.kept.append(entry.key)
         return self.template.streamed(entry)
 
     def _fill_variables(self) -> None:
-        for key in self.new.variables:
-            if key in self.partners:
-                self.fills[key] = partial(self._taken, self._raw_or_average(self.partners[key]))
+        for key, partner in self.partners.items():
+            self.fills[key] = partial(self._taken, self._raw_or_average(partner))
         for variable, key in self.new.averages.items():
             average = self._average(self.partners.get(variable, ""))
             if average is not None:
@@ -229,7 +229,7 @@ class _Filler:
         if step is None:
             step = next((int(read_value(self.source, old.values["iterations"]))
                          for old in self.old.optimizers if "iterations" in old.values), None)
-        if step is None or len(mine) != 1:
+        if step is None or len(mine) != 1 or mine[0] in self.fills:
             return
         counter = Carrier(self.source, None, Optimizer("tf1", "sgd", {}, {}), step=None,
                           given={"iterations": step}, fallback=lambda name: None)
@@ -245,7 +245,7 @@ class _Filler:
             if key == OBJECT_GRAPH_KEY:
                 return "the result has the template's object graph"
             if key in values and self.carriers:
-                return "the template keeps this otherwise"
+                return "the result keeps this otherwise"
             if key in state:
                 return "optimizer state that the template doesn't have"
             if key in averages:
