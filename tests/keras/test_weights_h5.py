@@ -17,8 +17,10 @@ from tfckpt.core.arrays import array_output
 from tfckpt.core.plan import Plan
 from tfckpt.core.writer import write_plan
 from tfckpt.errors import (
+    CheckpointError,
     CheckpointNotFoundError,
     DestinationExistsError,
+    FormatError,
     MismatchError,
     MissingDependencyError,
     NotACheckpointError,
@@ -162,6 +164,37 @@ def test_what_is_no_such_file(tmp_path):
         file["a"] = 1
     with pytest.raises(NotACheckpointError, match="no weights as Keras 3 stores them"):
         WeightsH5(tmp_path / "other.weights.h5")
+
+
+def test_damage_gives_an_answer_or_an_error(tmp_path):
+    make(tmp_path / "m.weights.h5", LAYERS, slots=ADAM)
+    whole = (tmp_path / "m.weights.h5").read_bytes()
+    rng = np.random.default_rng(0)
+    damaged = [whole[:n] for n in range(0, len(whole), 997)]
+    for _ in range(150):
+        data = bytearray(whole)
+        for at in rng.integers(0, len(data), 3):
+            data[at] ^= 1 << int(rng.integers(8))
+        damaged.append(bytes(data))
+    file = tmp_path / "d.weights.h5"
+    n_told = 0
+    for data in damaged:
+        file.write_bytes(data)
+        try:
+            with WeightsH5(file) as source:
+                read_h5_anatomy(source)
+                dict(source)
+        except CheckpointError:
+            n_told += 1
+    assert n_told > len(damaged) // 10
+
+
+def test_a_tensor_that_claims_more_than_there_is(tmp_path):
+    path = make(tmp_path / "m.weights.h5", {"dense": ("d", ramp(2, 2))}, "")
+    with h5py.File(path, "a") as file:
+        file["layers/dense/vars"].create_dataset("1", (1 << 40,), "f4")
+    with pytest.raises(FormatError, match="a tensor is larger than its file"):
+        WeightsH5(path)
 
 
 def test_without_h5py_one_is_told_what_to_install(tmp_path, monkeypatch):

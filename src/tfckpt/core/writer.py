@@ -104,7 +104,7 @@ def write_plan(plan: Plan, prefix: str, *, data: DataMode = "link", overwrite: b
     fresh = _new_shards(plan)
     num_shards = _free_shard_count(prefix, len(shards) + len(fresh))
     files = [data_name(prefix, n, num_shards) for n in range(num_shards)]
-    n_new = sum(_expected_bytes(item) for items in fresh.values() for item in items)
+    n_new = sum(sum(map(_expected_bytes, items)) for items in fresh.values())
     counter = _Counter(sum(shard.size for shard in shards) + n_new, progress)
     place = link_file if data == "link" else copy_file
     written = []

@@ -26,7 +26,7 @@ from typing import NamedTuple
 from tfckpt.errors import FormatError
 from tfckpt.format import proto
 from tfckpt.format.proto import encode_bytes, encode_int
-from tfckpt.format.varint import encode_varint
+from tfckpt.format.varint import encode_varint, encode_varints
 
 __all__ = [
     "OBJECT_GRAPH_KEY",
@@ -204,14 +204,15 @@ def encode_object_graph(nodes: Iterable[Node]) -> bytes:
     return b"".join([encode_node(node) for node in nodes])
 
 
-def encode_node(node: Node, children: Iterable[tuple[int, str]] = ()) -> bytes:
+def encode_node(node: Node, numbers: Sequence[int] = (), names: Sequence[str] = ()) -> bytes:
     """Encode one node as it stands in a graph; nodes follow one another in the graph's bytes.
 
     Args:
         node: The node.
-        children: More children of it, as number and name: there may be 100,000 of them.
+        numbers: Node numbers of more children: there may be 100,000 of them.
+        names: Their local names.
     """
-    return encode_bytes(1, _encode_children(children) + _encode_node(node))
+    return encode_bytes(1, _encode_children(numbers, names) + _encode_node(node))
 
 
 def nodes_with_values(nodes: Sequence[Node]) -> set[int]:
@@ -294,20 +295,21 @@ def encode_variable_nodes(full_names: Sequence[str], checkpoint_keys: Sequence[s
     return nodes
 
 
-def _encode_children(children: Iterable[tuple[int, str]]) -> bytes:
-    out: list[bytes] = []
-    for node_id, name in children:
-        size = len(name)
-        if node_id > 0 and 0 < size < 100 and name.isascii():  # every length is one byte
-            number = encode_varint(node_id)
-            out.append(_CHILDREN[len(number) + size] + number + _FULL_NAMES[size] + name.encode())
-        else:
-            out.append(encode_bytes(1, encode_int(1, node_id) + _text(b"\x12", name)))
-    return b"".join(out)
+def _encode_children(numbers: Sequence[int], names: Sequence[str]) -> bytes:
+    if numbers and min(numbers) > 0 and "".join(names).isascii() and all(names):
+        sizes = list(map(len, names))
+        if max(sizes) < 100:  # every length is one byte
+            return b"".join([
+                _CHILDREN[len(number) + size] + number + _FULL_NAMES[size] + name
+                for number, size, name in zip(encode_varints(numbers), sizes,
+                                              map(str.encode, names), strict=True)])
+    return b"".join([encode_bytes(1, encode_int(1, number) + _text(b"\x12", name))
+                     for number, name in zip(numbers, names, strict=True)])
 
 
 def _encode_node(node: Node) -> bytes:
-    out = [_encode_children(node.children)]
+    out = [_encode_children([child.node_id for child in node.children],
+                            [child.local_name for child in node.children])]
     for name, full_name, key, optional in node.attributes:
         out.append(encode_bytes(2, _text(b"\x0a", name) + _text(b"\x12", full_name)
                                 + _text(b"\x1a", key) + encode_int(4, optional)))

@@ -14,9 +14,11 @@ Source: python/trackable/trackable_utils.py.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import NamedTuple
 
-__all__ = ["ATTRIBUTES", "OPTIMIZER_SLOT", "ObjectKey", "escape_local_name", "object_key",
+__all__ = ["ATTRIBUTES", "OPTIMIZER_SLOT", "ObjectKey", "escape_local_name", "escape_local_names",
+           "object_key",
            "parse_object_key", "unescape_local_name"]
 
 ATTRIBUTES = "/.ATTRIBUTES/"
@@ -34,6 +36,20 @@ def escape_local_name(name: str) -> str:
         'block..1.Sw'
     """
     return name.replace(".", "..").replace("/", ".S")
+
+
+def escape_local_names(names: Sequence[str]) -> list[str]:
+    """Many local names as they stand in keys, all at once.
+
+    Example:
+        >>> escape_local_names(["block.1/w", "b"])
+        ['block..1.Sw', 'b']
+    """
+    joined = "\0".join(names)
+    escaped = joined.replace(".", "..").replace("/", ".S").split("\0")
+    if len(escaped) != len(names):  # a name holds the character that divides them
+        return list(map(escape_local_name, names))
+    return escaped
 
 
 def unescape_local_name(escaped: str) -> str:

@@ -6,9 +6,11 @@ Source: protobuf's encoding guide; tsl/platform/coding.cc.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from tfckpt.errors import FormatError, TruncatedError
 
-__all__ = ["encode_varint", "parse_varint"]
+__all__ = ["encode_varint", "encode_varints", "parse_varint"]
 
 _MAX_BYTES = 10  # 64 bits in groups of seven
 
@@ -76,3 +78,25 @@ def encode_varint(value: int) -> bytes:
         value >>= 7
     out.append(value)
     return bytes(out)
+
+
+_TWO_BYTES = 1 << 14  # numbers from here on take more
+_MANY = 1000
+
+
+def encode_varints(values: Sequence[int]) -> list[bytes]:
+    """Encode many unsigned integers: `encode_varint` of each, in a fraction of the time.
+
+    Raises:
+        FormatError: A value is negative or longer than 64 bits.
+
+    Example:
+        >>> encode_varints([1, 300, 70000]) == [encode_varint(n) for n in (1, 300, 70000)]
+        True
+    """
+    if len(values) < _MANY:
+        return list(map(encode_varint, values))
+    # The first two bytes of all numbers of three.
+    low = [bytes((n & 0x7F | 0x80, n >> 7 | 0x80)) for n in range(_TWO_BYTES)]
+    return [low[value & _TWO_BYTES - 1] + _ONE_BYTE[value >> 14]
+            if _TWO_BYTES <= value < 1 << 21 else encode_varint(value) for value in values]

@@ -12,7 +12,9 @@ from __future__ import annotations
 
 import os
 import re
+from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from tfckpt.core.discovery import as_path
@@ -21,7 +23,9 @@ from tfckpt.core.origin import Origin
 from tfckpt.core.sliced import Box, whole
 from tfckpt.core.source import Source
 from tfckpt.errors import (
+    CheckpointError,
     CheckpointNotFoundError,
+    FormatError,
     MissingDependencyError,
     NotACheckpointError,
     UnsupportedError,
@@ -90,6 +94,10 @@ class WeightsH5(Source):
         self.prefix = as_path(path)
         self._file = open_h5(self.prefix)
         self.paths: dict[str, str] = {}
+        with _damage_told(self.prefix):
+            self._read_structure()
+
+    def _read_structure(self) -> None:
         self.optimizer_name = (_name_of(self._file, OPTIMIZER + "/inner_optimizer")
                                or _name_of(self._file, OPTIMIZER))
         entries = list(self._entries())
@@ -106,13 +114,18 @@ class WeightsH5(Source):
                 found.append((path, path))
             else:
                 found.append((self._name(group, path, dataset), path))
-        names = [name for name, _ in found]
+        names = Counter(name for name, _ in found)
+        size = os.path.getsize(self.prefix)
         for name, path in found:
-            key = name if names.count(name) == 1 else path
+            key = name if names[name] == 1 else path
             dataset = self._file[path]
             self.paths[key] = path
+            n_bytes = dataset.size * dataset.dtype.itemsize
+            if n_bytes > size and dataset.compression is None:
+                raise FormatError("a tensor is larger than its file", file=self.prefix,
+                                  tensor=path, expected=f"{size} bytes at most", got=n_bytes)
             yield Entry(key, _dtype(dataset, path, self.prefix), tuple(dataset.shape), 0, 0,
-                        dataset.size * dataset.dtype.itemsize, 0)
+                        n_bytes, 0)
 
     def _name(self, group: str, path: str, dataset: Any) -> str:
         """Names of the layers on the way, and of the weight."""
@@ -139,14 +152,26 @@ class WeightsH5(Source):
         return [(whole(entry.shape), entry)]
 
     def _read_part(self, part: Entry) -> np.ndarray[Any, Any]:
-        array: np.ndarray[Any, Any] = self._file[self.paths[part.key]][()]
         import numpy as np  # deferred: as everywhere
 
-        return np.asarray(array, part.dtype.numpy())
+        with _damage_told(self.prefix):
+            return np.asarray(self._file[self.paths[part.key]][()], part.dtype.numpy())
 
     def close(self) -> None:
         """Close the file."""
         self._file.close()
+
+
+@contextmanager
+def _damage_told(file: str) -> Iterator[None]:
+    """What h5py raises over a damaged file, as an error that says which file it is."""
+    try:
+        yield
+    except CheckpointError:
+        raise
+    except (OSError, KeyError, RuntimeError, ValueError, TypeError, IndexError, AttributeError
+            ) as error:  # a group where a dataset was, a name that is no text
+        raise FormatError(f"the HDF5 file is damaged ({error})", file=file) from None
 
 
 def _datasets(file: h5py.File) -> list[tuple[str, Any]]:
