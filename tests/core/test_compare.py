@@ -308,6 +308,14 @@ def test_a_conversion_is_the_same_by_every_name(tmp_path, names):
     assert tfckpt.diff(there, EXAMPLE, by="key").counts == {"only-a": 21, "only-b": 21}
 
 
+def test_a_variable_named_like_the_count_of_saves(tmp_path):
+    one = write(tmp_path / "m", {"save_counter": np.int64(5)})
+    tfckpt.convert(one, tmp_path / "ckpt", to="tf2")
+    report = tfckpt.diff(one, tmp_path / "ckpt")
+    assert report.counts == {"same": 1}
+    assert [item.key for item in report.aside][1:] == ["save_counter/.ATTRIBUTES/VARIABLE_VALUE"]
+
+
 @settings(max_examples=25)
 @given(st.dictionaries(st.text(st.characters(codec="utf-8"), min_size=1, max_size=12).filter(
     lambda name: name.encode() != HEADER_KEY and not name.startswith("\0")

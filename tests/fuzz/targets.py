@@ -13,9 +13,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 import tfckpt
+from tfckpt.convert.ema import plan_ema
+from tfckpt.convert.relayout import plan_optimizer
+from tfckpt.convert.rename import plan_rename
+from tfckpt.convert.reset import plan_reset
 from tfckpt.convert.reshard import plan_reshard
+from tfckpt.convert.strip import plan_strip
 from tfckpt.convert.tf1_to_tf2 import plan_tf1_to_tf2
 from tfckpt.convert.tf2_to_tf1 import plan_tf2_to_tf1
+from tfckpt.core.matching import Side, match, side_of_source
 from tfckpt.core.summary import summarize
 from tfckpt.core.verify import verify
 from tfckpt.errors import CheckpointError
@@ -208,7 +214,13 @@ def _use(path: Path) -> None:
         for job in (lambda: source.object_graph, lambda: summarize(source),
                     lambda: list(source.index.heads()), lambda: verify(source),
                     lambda: plan_tf1_to_tf2(source), lambda: plan_tf2_to_tf1(source),
-                    lambda: plan_reshard(source, max_shard_size=64)):
+                    lambda: plan_reshard(source, max_shard_size=64),
+                    lambda: plan_strip(source), lambda: plan_ema(source, "use"),
+                    lambda: plan_reset(source, step=1),
+                    lambda: plan_optimizer(source, "keras3", given={"iterations": 1}),
+                    lambda: plan_rename(source, lambda name: "p/" + name.replace("e", "x")),
+                    lambda: match(side_of_source(source), Side("wanted", {
+                        "net/dense/kernel": ("float32", (3, 4)), "a": ("", ())}))):
             try:
                 job()
             except CheckpointError:

@@ -29,9 +29,10 @@ __all__ = ["compare", "diff"]
 _OPTIMIZER = "optimizer"
 _MOST_SCOPES = 16  # before a name's partner; a name of 64 KiB may be slashes only
 _CONFIG = ATTRIBUTES + "OBJECT_CONFIG_JSON"
+_SAVE_COUNTER = object_key("save_counter", VARIABLE_VALUE)
 _OBJECT_BASED_ONLY = {
     OBJECT_GRAPH_KEY: "only object-based checkpoints have an object graph",
-    object_key("save_counter", VARIABLE_VALUE): "tf.train.Checkpoint's own count of saves",
+    _SAVE_COUNTER: "tf.train.Checkpoint's own count of saves",
 }
 
 
@@ -112,8 +113,7 @@ def compare(a: Source, b: Source, *, by: Naming = "auto",
     dropped = {item.key for item in aside}
     keys_a = _keys_of("a", a, dropped, set(given), ignore_optimizer, reason, aside)
     keys_b = _keys_of("b", b, set(), set(given.values()), ignore_optimizer, reason, aside)
-    pairing = pair_names(Names(a, keys_a, strip_prefixes[0]), Names(b, keys_b, strip_prefixes[1]),
-                         by, given)
+    pairing = _pair(a, b, keys_a, keys_b, strip_prefixes, by, given)
     if ignore_optimizer:
         pairing = _without_their_partners(a, b, pairing, aside)
     if a.style != b.style:
@@ -122,6 +122,20 @@ def compare(a: Source, b: Source, *, by: Naming = "auto",
     hints += _prefix_hints(pairing, strip_prefixes)
     return DiffReport(a.prefix, b.prefix, (a.style, b.style), tuple(tensors), tuple(aside),
                       rules.quick, tuple(hints))
+
+
+def _pair(a: Source, b: Source, keys_a: list[str], keys_b: list[str],
+          strip_prefixes: tuple[str, str], by: Naming, given: Mapping[str, str]) -> Pairing:
+    """The pairs; a count of saves of the one style is no variable of that name of the other."""
+    apart = {_SAVE_COUNTER} - {*given, *given.values()} if a.style != b.style else set()
+    names_a, names_b = ([key for key in keys if key not in apart] for keys in (keys_a, keys_b))
+    found = pair_names(Names(a, names_a, strip_prefixes[0]), Names(b, names_b, strip_prefixes[1]),
+                       by, given)
+    if len(names_a) == len(keys_a) and len(names_b) == len(keys_b):
+        return found
+    only_a, only_b = {*found.only_a, *apart}, {*found.only_b, *apart}
+    return found._replace(only_a=[key for key in keys_a if key in only_a],
+                          only_b=[key for key in keys_b if key in only_b])
 
 
 def _given_pairs(names: Mapping[str, str | None], a: Source, b: Source, aside: list[Aside],

@@ -15,7 +15,7 @@ from tfckpt.core.leaves import split_name
 
 __all__ = ["Renumbered", "renumber"]
 
-_NUMBERED = re.compile(r"(.*?[^\d_])(?:_(\d+))?")
+_NUMBERED = re.compile(r"(.*?[^\d_])(?:_(\d{1,9}))?")
 # What Keras and TF1 call layers that were given no name, and number from the second one on.
 _AUTOMATIC = re.compile(
     r"dense|einsum_dense|embedding|(separable_|depthwise_)?conv[123]d(_transpose)?|lstm|gru"

@@ -143,7 +143,7 @@ def _listed(nodes: Sequence[Node], optimizer: Node, by_name: dict[str, str]
 def _items(nodes: Sequence[Node], at: int) -> list[int]:
     """The items of a list, by their numbers."""
     found = {int(child.local_name): child.node_id for child in nodes[at].children
-             if child.local_name.isdecimal()}
+             if child.local_name.isdecimal() and len(child.local_name) < 10}
     return [found[n] for n in sorted(found)]
 
 

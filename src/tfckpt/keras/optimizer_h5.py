@@ -170,4 +170,4 @@ def _class(group: str) -> str:
 
 def _number(group: str) -> int:
     last = group.rpartition("_")[2]
-    return int(last) if last.isdecimal() else 0
+    return int(last) if last.isdecimal() and len(last) < 10 else 0

@@ -9,6 +9,9 @@ from tfckpt.format.objectgraph import VARIABLE_VALUE, Attribute, Node
 __all__ = ["Nodes"]
 
 
+_MOST_DIGITS = 10  # a number of more is no place in a list, and int() may refuse it
+
+
 class Nodes:
     """An object graph by node number and name.
 
@@ -34,7 +37,7 @@ class Nodes:
         if n is None:
             return []
         numbered = [(int(child.local_name), child.node_id) for child in self.graph[n].children
-                    if child.local_name.isdecimal()]
+                    if child.local_name.isdecimal() and len(child.local_name) < _MOST_DIGITS]
         return [node for _, node in sorted(numbered)]
 
     def value(self, n: int | None) -> Attribute | None:

@@ -18,7 +18,7 @@ from tfckpt.errors import UnsupportedError
 
 __all__ = ["find_tf1", "tf1_slot_key"]
 
-_NUMBERED = re.compile(r"(.+?)(?:_(\d+))?")
+_NUMBERED = re.compile(r"(.+?)(?:_(\d{1,9}))?")
 _POWER = re.compile(r"(?:.*/)?(beta[12]_power)(?:_\d+)?")
 _OF_BERT = {"adam_m": 0, "adam_v": 1}
 
