@@ -174,12 +174,11 @@ def test_no_averages(tmp_path):
 # ------------------------------------------------------------------------------------- reset
 
 @needs_shared
-@pytest.mark.parametrize("prefix", layouts(), ids=lambda path: "-".join(path.parts[-4:]))
+@pytest.mark.parametrize("prefix", [path for path in layouts() if path.parts[-2] != "sgd"],
+                         ids=lambda path: "-".join(path.parts[-4:]))
 def test_reset_keeps_weights_and_zeroes_the_rest(prefix, tmp_path):
     with tfckpt.open(prefix) as source:
         before = read_anatomy(source)
-    if not before.optimizers:
-        pytest.skip("a model without an optimizer's state")
     reset(prefix, tmp_path / "fresh")
     truth = steps_of(prefix)
     for name, array in weights_of(tmp_path / "fresh").items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 
 import numpy as np
@@ -20,10 +21,10 @@ from tfckpt.convert.optimizers.tf1 import tf1_slot_key
 from tfckpt.convert.optimizers.values import find_decay
 from tfckpt.convert.relayout import convert_optimizer
 from tfckpt.core.arrays import array_output
-from tfckpt.core.plan import Plan
+from tfckpt.core.plan import Output, Plan
 from tfckpt.core.verify import verify
 from tfckpt.core.writer import write_plan
-from tfckpt.errors import MismatchError, UnsupportedError
+from tfckpt.errors import CheckpointError, MismatchError, UnsupportedError
 from tfckpt.format.dtypes import dtype_named
 
 OPTIMIZERS = SHARED / "fixtures" / "optimizers"
@@ -163,6 +164,33 @@ def test_a_checkpoint_without_state(tmp_path):
     convert_optimizer(source, tmp_path / "out", to="legacy", kind="sgd", given={"iterations": 3})
     with tfckpt.open(tmp_path / "out") as found:
         assert found["optimizer/iter"] == 3
+
+
+@needs_shared
+def test_amsgrad_is_left_behind_and_told(tmp_path):
+    report = convert_optimizer(OPTIMIZERS / "tf2.15/legacy_adam_amsgrad/ckpt-1", tmp_path / "out",
+                               to="tf1")
+    assert report.plan.notes[0] == (
+        "Adam: TF1 has no AMSGrad; the largest mean of squares is left behind.")
+    assert "emb/embeddings/Adam_1" in read(tmp_path / "out")
+    assert "emb/embeddings/Adam_2" not in read(tmp_path / "out")
+
+
+@needs_shared
+@pytest.mark.parametrize("to", ["tf1", "legacy", "keras2", "keras3"])
+def test_slots_that_are_lost_are_no_crash(to, tmp_path):
+    """A damaged checkpoint whose graph names tensors that it doesn't have."""
+    prefix = OPTIMIZERS / "tf2.15/new_adam/ckpt-1"
+    with tfckpt.open(prefix) as source:
+        for lost in source:
+            if lost.startswith(("optimizer/_variables/1", "model/layer_with_weights-1/bias")):
+                kept = Plan(tuple(Output(key, entry.dtype, entry.shape, source.origin(entry))
+                                  for key, entry in source.index.items() if key != lost),
+                            "object-based")
+                write_plan(kept, str(tmp_path / "damaged"), overwrite=True)
+                with contextlib.suppress(CheckpointError):
+                    convert_optimizer(tmp_path / "damaged", tmp_path / "out", to=to,
+                                      dry_run=True)
 
 
 # ------------------------------------------------------------------------------- a template

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import NamedTuple
 
 from tfckpt.convert.optimizers.graph import find_in_graph
@@ -54,6 +54,7 @@ def read_anatomy(source: Source, kind_hint: str | None = None) -> Anatomy:
         optimizers = find_in_graph(source.object_graph, variables, kind_hint)
     else:
         optimizers = find_tf1(source, roles)
+    optimizers = [_present(optimizer, source.index) for optimizer in optimizers]
     known = {*variables, *(key for optimizer in optimizers for key in optimizer.keys)}
     averages = {}
     for key, assigned in roles.items():
@@ -64,3 +65,11 @@ def read_anatomy(source: Source, kind_hint: str | None = None) -> Anatomy:
                 known.add(key)
     return Anatomy(variables, tuple(optimizers), averages,
                    tuple(key for key in roles if key not in known))
+
+
+def _present(optimizer: Optimizer, keys: Container[str]) -> Optimizer:
+    """Without what only the object graph has: a damaged checkpoint may lack its tensor."""
+    return optimizer._replace(
+        slots={slot: key for slot, key in optimizer.slots.items()
+               if key in keys and slot.variable in keys},
+        values={name: key for name, key in optimizer.values.items() if key in keys})

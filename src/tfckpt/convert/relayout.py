@@ -117,6 +117,8 @@ def plan_optimizer(source: Source, to: LayoutChoice, *, kind: str = "auto",
 
 
 def _only_optimizer(source: Source, anatomy: Anatomy, kind: str) -> Optimizer:
+    if not anatomy.variables:
+        raise UnsupportedError("the checkpoint has no model", file=source.prefix)
     if len(anatomy.optimizers) == 1:
         return anatomy.optimizers[0]
     if not anatomy.optimizers and kind == "sgd":  # keeps nothing in TF1
@@ -251,12 +253,10 @@ def _draw_names(source: Source, anatomy: Anatomy, old: Optimizer, target: Kind, 
     partners = {name: key for key, name in renamed.items() if key not in state}
     heads = {name: (source.index[key].dtype, source.index[key].shape)
              for name, key in partners.items()}
-    kept = {slot.name for slot in _slots(old, target, "tf1", None)}
+    kept = {slot.name for slot in _slots(old, target, "tf1", None)} - {"velocity_hat"}
     if target.name == "rmsprop":
         kept |= {"velocity", "momentum"}  # TF1 always keeps both
-    order = tuple(slot.name for slot in target.slots if slot.name in kept)
-    if order != tf1_order(target, len(order)):
-        order = tf1_order(target, len(order))
+    order = tf1_order(target, sum(slot.name in kept for slot in target.slots))
     for key in _variables(old, anatomy) if order else ():
         for name in order:
             slot_key = tf1_slot_key(target.name, order, Slot(name, renamed[key]))

@@ -41,6 +41,8 @@ def differences(old: Optimizer, new: Optimizer) -> list[str]:
                     + _OTHER_RULE.get(old.kind, "the state is the same, the update isn't."))
     if before != after:
         said += _between_generations(old, new, before, after)
+    if "velocity_hat" in old.slot_names and after == "TF1":
+        said.append("Adam: TF1 has no AMSGrad; the largest mean of squares is left behind.")
     if old.kind == "nadam" and (old.layout, new.layout) == ("keras3", "keras2"):
         said.append("Nadam: Keras 2 multiplies the product of its momentum's schedule once for"
                     " every variable, Keras 3 once for every step.")
