@@ -24,7 +24,8 @@ FAMILIES = {
     "momentum": ["tf1.15/momentum", "tf1.15/object_momentum", "tf2.15/legacy_sgd_momentum",
                  "tf2.21/tfkeras_legacy_sgd_momentum", "tf2.15/new_sgd_momentum",
                  "tf2.21/tfkeras_new_sgd_momentum", "tf2.21/keras3_sgd_momentum",
-                 "tf1.15/momentum_partitioned", "tf1.15/keras_sgd_momentum"],
+                 "tf1.15/momentum_partitioned", "tf1.15/keras_sgd_momentum",
+                 "tf1.15/momentum_ema_debias"],
     "nesterov": ["tf1.15/nesterov", "tf2.15/legacy_sgd_nesterov", "tf2.15/new_sgd_nesterov",
                  "tf2.21/keras3_sgd_nesterov"],
     "adagrad": ["tf1.15/adagrad", "tf2.15/legacy_adagrad", "tf2.21/tfkeras_legacy_adagrad",
@@ -96,7 +97,8 @@ def side(fixture: str) -> str:
 # Built again in a test as the fixture was, but for its partitions and averages.
 TARGETS = [fixture for family in FAMILIES.values() for fixture in family
            if "partitioned" not in fixture and fixture not in (
-               "tf1.15/adam_ema", "tf1.15/keras_adam", "tf1.15/keras_sgd_momentum")]
+               "tf1.15/adam_ema", "tf1.15/momentum_ema_debias", "tf1.15/keras_adam",
+               "tf1.15/keras_sgd_momentum")]
 PAIRS = [(source, target) for family in FAMILIES.values()
          for source, target in (*permutations(family, 2), *((one, one) for one in family))
          if target in TARGETS] if SHARED.is_dir() else []

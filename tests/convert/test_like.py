@@ -167,6 +167,33 @@ def test_a_checkpoint_without_state(tmp_path):
 
 
 @needs_shared
+@pytest.mark.parametrize(("fixture", "template", "suffixes", "note"), [
+    ("bert_adamw", "adamw", ("adam_m", "adam_v"), "BERT's optimizer didn't correct the bias"),
+    ("contrib_adamw", "adamw", ("AdamW", "AdamW_1"), "contrib's took weight_decay as it is"),
+    ("contrib_lazy_adam", "adam", ("Adam", "Adam_1"), "uses one row of an embedding several"),
+    ("proximal_adagrad", "adagrad", ("ProximalAdagrad",), "its regularization isn't part of")])
+def test_state_of_relatives_is_carried_exactly_and_told(fixture, template, suffixes, note,
+                                                        tmp_path):
+    """Optimizers of which Keras has another: the same state, another next step."""
+    source = OPTIMIZERS / "tf1.15" / fixture
+    report = convert_like(source, tmp_path / "out",
+                          OPTIMIZERS / f"tf2.21/keras3_{template}/ckpt_both")
+    before = read(source)
+    with tfckpt.open(tmp_path / "out") as found:
+        state = read_anatomy(found).optimizers[0]
+        names = ("accumulator",) if len(suffixes) == 1 else ("momentum", "velocity")
+        for n, weight in enumerate(("emb/embeddings", "dense_a/kernel", "dense_a/bias",
+                                    "dense_b/kernel", "dense_b/bias")):
+            variable = f"optimizer/_trainable_variables/{n}/.ATTRIBUTES/VARIABLE_VALUE"
+            assert np.array_equal(found[variable], before[weight])
+            for name, suffix in zip(names, suffixes, strict=True):
+                assert np.array_equal(found[state.slots[Slot(name, variable)]],
+                                      before[f"{weight}/{suffix}"])
+        assert found[state.values["iterations"]] == 3
+    assert any(note in line for line in report.plan.notes), report.plan.notes
+
+
+@needs_shared
 def test_amsgrad_is_left_behind_and_told(tmp_path):
     report = convert_optimizer(OPTIMIZERS / "tf2.15/legacy_adam_amsgrad/ckpt-1", tmp_path / "out",
                                to="tf1")
