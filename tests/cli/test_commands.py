@@ -89,7 +89,7 @@ def test_inspect_says_what_a_checkpoint_is(tool):
         " Adam_1)\n"
         "  ema              none\n"
         "  other        1 tensor     1 value    8 B  int64 (global_step)\n"
-        "hint: optimizer state is 66 % of the tensors' bytes\n")
+        "hint: optimizer state is 66 % of the tensors' bytes; `tfckpt strip` leaves it out\n")
 
 
 def test_inspect_warns_of_a_checkpoint_of_nothing(tool, tmp_path):

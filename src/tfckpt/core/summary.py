@@ -64,10 +64,11 @@ def _hints(groups: dict[Role, Group], n_bytes: int, source: Source, missing: lis
                      f" {source.shard_file(missing[0])}")
     optimizer = groups["optimizer"].n_bytes
     if n_bytes and optimizer > 0.2 * n_bytes:
-        hints.append(f"optimizer state is {100 * optimizer / n_bytes:.0f} % of the tensors' bytes")
+        hints.append(f"optimizer state is {100 * optimizer / n_bytes:.0f} % of the tensors' bytes;"
+                     " `tfckpt strip` leaves it out")
     if groups["ema"].n_tensors:
         hints.append("it has moving averages beside the raw variables; the averages usually"
-                     " predict better")
+                     " predict better; `tfckpt ema --use` puts them in place")
     return hints
 
 
