@@ -131,6 +131,16 @@ def test_there_and_back_every_bit_is_the_same(tmp_path):
             assert read_anatomy(source).optimizers[0].layout == name
 
 
+def test_state_that_keeps_its_own_names_is_told(tmp_path):
+    convert_optimizer(EXAMPLE, tmp_path / "legacy", to="legacy")
+    report = tfckpt.convert(tmp_path / "legacy", tmp_path / "names", to="tf1")
+    assert report.plan.notes == (
+        "the optimizer's state keeps names of its own; --optimizer auto gives it those of TF1,"
+        " which a Saver's optimizer restores",)
+    tfckpt.convert(EXAMPLE, tmp_path / "plain", to="tf2")
+    assert tfckpt.convert(tmp_path / "plain", tmp_path / "back", to="tf1").plan.notes == ()
+
+
 def test_momentum_is_scaled_by_the_learning_rate(tmp_path):
     source = write(tmp_path / "m", w=np.float32([1, 2]), w__Momentum=np.float32([3, -4]),
                    global_step=np.int64(9))

@@ -13,6 +13,7 @@ from typing import Literal, NamedTuple
 from tfckpt.convert.tf1_to_tf2 import SAVE_COUNTER
 from tfckpt.core.index import Entry
 from tfckpt.core.plan import LeftOut, Output, Plan
+from tfckpt.core.roles import optimizer_nodes
 from tfckpt.core.source import Source
 from tfckpt.errors import AmbiguousNamesError, UnsupportedError
 from tfckpt.format.objectgraph import OBJECT_GRAPH_KEY, VARIABLE_VALUE
@@ -29,6 +30,10 @@ _LEFT_OUT = {
     OBJECT_GRAPH_KEY: "the object graph has no place in a name-based checkpoint",
     object_key(SAVE_COUNTER, VARIABLE_VALUE): "tf.train.Checkpoint's own count of saves",
 }
+
+
+_KEPT_STATE = ("the optimizer's state keeps names of its own; --optimizer auto gives it those of"
+               " TF1, which a Saver's optimizer restores")
 
 
 class _Named(NamedTuple):
@@ -58,7 +63,8 @@ def plan_tf2_to_tf1(source: Source, names: NameChoice = "auto") -> Plan:
     _refuse_collisions(chosen, names)
     outputs = tuple(Output(name, item.entry.dtype, item.entry.shape, source.origin(item.entry))
                     for name, item in chosen)
-    return Plan(outputs, "name-based", source.byte_order, tuple(left_out))
+    notes = (_KEPT_STATE,) if optimizer_nodes(source.object_graph) else ()
+    return Plan(outputs, "name-based", source.byte_order, tuple(left_out), notes)
 
 
 def _named_tensors(source: Source) -> tuple[list[_Named], list[LeftOut]]:
