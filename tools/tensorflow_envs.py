@@ -73,7 +73,7 @@ def make(name: str, spec: dict[str, object]) -> str | None:
     steps = [
         [python, "-m", "venv", str(home)],
         [str(home / "bin" / "python"), "-m", "pip", "install", "--quiet", *spec["requirements"]],
-        [str(home / "bin" / "python"), "-c", "import tensorflow"],
+        [str(home / "bin" / "python"), "-c", f"import {spec.get('imports', 'tensorflow')}"],
     ]
     for step in steps:
         done = subprocess.run(step, capture_output=True, text=True, check=False)
