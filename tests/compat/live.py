@@ -27,6 +27,8 @@ class Live:
         self.version = version
         quiet = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1",
                  "PYTHONWARNINGS": "ignore"}
+        if version != "tf1.15":  # whose Python is older than tfckpt's
+            quiet["PYTHONPATH"] = str(ROOT / "src")
         self._process = subprocess.Popen(
             [ENVS / version / "bin" / "python", Path(__file__).with_name("worker.py")],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,

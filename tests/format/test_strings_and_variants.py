@@ -7,8 +7,7 @@ from hypothesis import strategies as st
 from tfckpt.errors import CheckpointError, ChecksumError, FormatError, TruncatedError
 from tfckpt.format.crc32c import crc32c, mask
 from tfckpt.format.strings import encode_strings, parse_strings
-from tfckpt.format.variants import parse_variants
-from tfckpt.format.varint import encode_varint
+from tfckpt.format.variants import encode_variants, parse_variants
 
 STRINGS = [
     ([], "little", "d8 ea 82 a2", None),
@@ -79,21 +78,16 @@ def test_any_bytes_give_strings_or_an_error(data, count):
             pass
 
 
-def encode_variants(elements):
-    """As the module's docstring says; tfckpt itself only carries such bytes."""
-    region, crc = b"", 0
-    for element in elements:
-        crc = crc32c(element, crc32c(len(element).to_bytes(8, "little"), crc))
-        checksum = mask(crc).to_bytes(4, "little")
-        crc = crc32c(checksum, crc)
-        region += encode_varint(len(element)) + element + checksum
-    return region, mask(crc)
-
-
 @given(st.lists(st.binary(max_size=200)))
 def test_behaviour_96_variants_are_taken_apart_and_checked(elements):
     region, masked = encode_variants(elements)
     assert (elements, masked) == parse_variants(region, len(elements))
+
+
+def test_variants_are_stored_as_tensorflow_stores_them():
+    # Length, contents, masked CRC of the length as eight bytes and of the contents.
+    assert encode_variants([b"ab"])[0].hex(" ") == "02 61 62 " + mask(
+        crc32c(b"ab", crc32c(b"\x02" + bytes(7)))).to_bytes(4, "little").hex(" ")
 
 
 def test_damaged_variants_say_what_and_where():

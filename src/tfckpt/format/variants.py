@@ -19,9 +19,9 @@ from typing import NamedTuple
 
 from tfckpt.errors import ChecksumError, FormatError, TruncatedError
 from tfckpt.format.crc32c import crc32c, mask
-from tfckpt.format.varint import parse_varint
+from tfckpt.format.varint import encode_varint, parse_varint
 
-__all__ = ["VariantRegion", "parse_variants"]
+__all__ = ["VariantRegion", "encode_variants", "parse_variants"]
 
 
 class VariantRegion(NamedTuple):
@@ -34,6 +34,22 @@ class VariantRegion(NamedTuple):
 
     elements: list[bytes]
     masked_crc32c: int
+
+
+def encode_variants(elements: list[bytes]) -> tuple[bytes, int]:
+    """The stored bytes of a variant tensor, and what its entry has as its masked checksum.
+
+    Args:
+        elements: Each element's serialized VariantTensorDataProto, in C order.
+    """
+    region = bytearray()
+    crc = 0
+    for element in elements:
+        crc = crc32c(element, crc32c(len(element).to_bytes(8, "little"), crc))
+        stored = mask(crc).to_bytes(4, "little")
+        crc = crc32c(stored, crc)
+        region += encode_varint(len(element)) + element + stored
+    return bytes(region), mask(crc)
 
 
 def parse_variants(region: bytes, count: int) -> VariantRegion:

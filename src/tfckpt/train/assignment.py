@@ -23,6 +23,7 @@ from tfckpt.core.index import Entry
 from tfckpt.core.opening import open_source
 from tfckpt.core.source import Source
 from tfckpt.errors import VariableError, nearest
+from tfckpt.train.adapters import adapters, assign_all, stand_in
 from tfckpt.train.loadreport import (
     MOST_SHOWN,
     LoadReport,
@@ -90,8 +91,11 @@ def init_from_checkpoint(ckpt_dir_or_file: Path, assignment_map: AssignmentMap) 
         _check(loads, source, problems)
         keys = sorted({load.key for load in loads}, key=lambda key: _place(source.index[key]))
         arrays = {key: source.read_array(source.index[key]) for key in keys}
+        values: list[Any] = []
         for key, _, target in loads:
-            target.restore(arrays[key], as_initial=True)
+            values += (target.parts_of(arrays[key]) if isinstance(target, PartitionedVariable)
+                       else [(target, arrays[key])])
+        assign_all(values, as_initial=True)
         matched = tuple(dict.fromkeys(load.key for load in loads))
         return LoadReport(matched, unused=tuple(key for key in source.index if key not in arrays))
 
@@ -99,7 +103,9 @@ def init_from_checkpoint(ckpt_dir_or_file: Path, assignment_map: AssignmentMap) 
 def _targets() -> dict[str, Target]:
     """What can be named in the current graph: whole variables, and also each part alone."""
     store = current_store()
-    return {**store.variables, **store.partitioned}
+    live = {name: stand_in(variable) for adapter in adapters()
+            for name, variable in adapter.named_variables().items()}
+    return {**live, **store.variables, **store.partitioned}
 
 
 def _resolve(key: str, target: Any, program: dict[str, Target]) -> list[_Load]:
@@ -108,10 +114,11 @@ def _resolve(key: str, target: Any, program: dict[str, Target]) -> list[_Load]:
     Raises:
         VariableError: The program doesn't have what it leads to.
     """
+    target = stand_in(target)
     if isinstance(target, (Variable, PartitionedVariable)):
         return [_Load(key, target.full_name, target)]
     if isinstance(target, (list, tuple)):
-        whole = PartitionedVariable.of_parts(target)
+        whole = PartitionedVariable.of_parts([stand_in(part) for part in target])
         return [_Load(key, whole.full_name, whole)]
     if not isinstance(target, str):
         raise VariableError(f"{key!r} leads to something that is no variable", got=repr(target))

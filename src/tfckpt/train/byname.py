@@ -13,10 +13,12 @@ from typing import Any
 from tfckpt.core.index import Entry
 from tfckpt.core.source import Source
 from tfckpt.errors import CheckpointError
+from tfckpt.train.adapters import assign_all, memory_of
 from tfckpt.train.graphview import GraphView, Stored, view_objects
 from tfckpt.train.loadreport import LoadReport, Mismatch, RestoreError
 from tfckpt.train.objects import Waiting
 from tfckpt.train.restoring import claim, is_claimed, mismatch, next_number, unreadable
+from tfckpt.train.standins import LiveObject
 from tfckpt.train.variables import Variable
 
 __all__ = ["NamedRestoration"]
@@ -62,14 +64,16 @@ class NamedRestoration:
             arrays = [self.source.read_array(entry) for _, entry in found]
         finally:
             self.source.close()
-        for (variable, entry), array in zip(found, arrays, strict=True):
-            variable.restore(array)
+        assign_all((variable, array) for (variable, _), array in zip(found, arrays, strict=True))
+        for variable, entry in found:
             claim(variable, self.number)
             self.loaded[entry.key] = None
         for value in view.objects:
             if not isinstance(value, (tuple, Variable)):  # they never get a new child
-                value.__dict__.setdefault("_waiting_for_any", []).append(
-                    Waiting(self.number, self._appeared))
+                waiting = Waiting(self.number, self._appeared)
+                memory_of(value).setdefault("_waiting_for_any", []).append(waiting)
+                if isinstance(value, LiveObject):
+                    value.wait_for_any(waiting)
 
     def _find(self, view: GraphView) -> list[tuple[Variable, Entry]]:
         """Each variable that is in the checkpoint, and has nothing newer, with its entry."""
@@ -91,7 +95,7 @@ class NamedRestoration:
         return sorted(found, key=lambda pair: (pair[1].shard_id, pair[1].offset))
 
     def _appeared(self, value: Any) -> None:
-        hooked = getattr(value, "__dict__", {}).get("_waiting_for_any", ())
+        hooked = () if isinstance(value, tuple) else memory_of(value).get("_waiting_for_any", ())
         if any(waiting.number == self.number for waiting in hooked):
             return
         try:

@@ -16,6 +16,7 @@ from tfckpt.core.opening import open_source
 from tfckpt.core.source import Source
 from tfckpt.core.writer import write_plan
 from tfckpt.errors import CheckpointNotFoundError, VariableError, VariableTypeError
+from tfckpt.train.adapters import stand_in
 from tfckpt.train.byname import NamedRestoration
 from tfckpt.train.graphview import GraphView, plan_objects, view_objects
 from tfckpt.train.loadreport import RestoreError
@@ -97,7 +98,7 @@ class Checkpoint(Trackable):
 
     def _attach(self, name: str, child: Any) -> None:
         own = self._root_children().get(name)
-        if own is not None and not _is_same(own, child):
+        if own is not None and not _is_same(own, stand_in(child)):
             raise VariableError(
                 "the root already has an attribute of this name, which is another object",
                 got=name, hint="Give the keyword another name.")
@@ -111,13 +112,13 @@ class Checkpoint(Trackable):
             root = root()
             if root is None:
                 raise VariableError("the root of the checkpoint has died")
-        return self if root is None else root
+        return self if root is None else stand_in(root)
 
     def _root_children(self) -> dict[str, Any]:
         return children_of(self._target())
 
     def _all_attached(self) -> dict[str, Any]:
-        attached = dict(self._attached)
+        attached = {name: stand_in(child) for name, child in self._attached.items()}
         if isinstance(self.__dict__["_root"], weakref.ref):
             attached = {"root": self._target(), **attached}
         if self._save_counter is not None:

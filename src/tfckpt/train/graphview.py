@@ -32,7 +32,9 @@ from tfckpt.format.objectkeys import (
     escape_local_names,
     object_key,
 )
+from tfckpt.train.adapters import arrays_of
 from tfckpt.train.objects import Optimizer, PythonState, children_of, values_of
+from tfckpt.train.standins import LiveObject
 from tfckpt.train.values import as_array
 from tfckpt.train.variables import Variable
 
@@ -187,7 +189,9 @@ def _add_slots(objects: list[Any], paths: list[str], ids: dict[int, int]
 
 def plan_objects(view: GraphView) -> Plan:
     """Plan an object-based checkpoint of live objects; each value is computed once."""
-    outputs = [array_output(key, value.array, value.dtype) if isinstance(value, Variable)
+    arrays = iter(arrays_of(value for _, _, _, value in view.stored
+                            if isinstance(value, Variable)))
+    outputs = [array_output(key, next(arrays), value.dtype) if isinstance(value, Variable)
                else value_output(key, value) for _, _, key, value in view.stored]
     outputs.append(given_string(OBJECT_GRAPH_KEY, encode_graph(view), "little"))
     return Plan(tuple(outputs), "object-based")
@@ -198,7 +202,9 @@ def encode_graph(view: GraphView) -> bytes:
     own: dict[int, list[Attribute]] = {}
     for item in view.stored:
         if not isinstance(item.owner, Variable):
-            own.setdefault(id(item.owner), []).append(Attribute(item.name, "", item.key))
+            attribute = _attribute(item)
+            if attribute not in own.setdefault(id(item.owner), []):
+                own[id(item.owner)].append(attribute)
     root = view.objects[0]
     if isinstance(root, Variable) and view.children:  # the only variable that can have children
         own[id(root)] = [Attribute(VARIABLE_VALUE, _full_names([root])[0], _VALUE)]
@@ -221,6 +227,14 @@ def encode_graph(view: GraphView) -> bytes:
     return b"".join(parts)
 
 
+def _attribute(item: Stored) -> Attribute:
+    """What the object graph has for a value; several of a framework's object may have one."""
+    if not isinstance(item.owner, LiveObject):
+        return Attribute(item.name, "", item.key)
+    name = item.owner.attribute_of(item.name)
+    return Attribute(name, "", item.key.removesuffix(item.name) + name)
+
+
 def _with_values(view: GraphView, own: dict[int, list[Attribute]]) -> set[int]:
     """Numbers of the objects, variables left out, that store a value or have one below them."""
     found = {view.numbers[number] for number in own} | set(view.slots)
@@ -238,6 +252,9 @@ def value_output(key: str, value: Any) -> Output:
     """One value as a tensor to write."""
     if isinstance(value, Variable):
         return array_output(key, value.array, value.dtype)
+    if hasattr(value, "output"):  # a framework's object makes it itself
+        output: Output = value.output(key)
+        return output
     if callable(value):
         value = value()
     if isinstance(value, (str, bytes)):

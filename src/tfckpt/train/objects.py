@@ -3,6 +3,8 @@
 Two questions are all that saving and restoring ask of an object: which *children* it has
 (objects under local names), and which *values* it stores itself (arrays under names, a
 variable's being ``VARIABLE_VALUE``). The answers for every kind of object are in this file.
+A framework's objects may be anywhere among ours; `children_of` gives their stand-ins
+(train/adapters.py), so that what walks a structure sees one kind of objects only.
 
 Lists and dicts that are set on an object stay lists and dicts for their users, but ones
 that notice what is put into them, so that a value which waits for a new element finds it.
@@ -22,11 +24,13 @@ from contextlib import AbstractContextManager
 from typing import Any, NamedTuple, SupportsIndex
 
 from tfckpt.errors import VariableError
+from tfckpt.train.adapters import any_framework, memory_of, stand_in
 from tfckpt.train.graphs import executing_eagerly, name_scope
 from tfckpt.train.variables import Variable
 
 __all__ = ["PYTHON_STATE", "Module", "NoDependency", "Optimizer", "PythonState", "Trackable",
-           "TrackedDict", "TrackedList", "Waiting", "children_of", "fill_waiting", "is_trackable",
+           "TrackedDict", "TrackedList", "Waiting", "children_of", "fill", "fill_waiting",
+           "is_trackable",
            "tracked", "values_of"]
 
 PYTHON_STATE = "py_state"
@@ -290,7 +294,11 @@ class Optimizer(Trackable):
                 if owner() is var and name == slot_name]
         self._waiting_slots[:] = [item for item in self._waiting_slots
                                   if item[2] not in ours and item[0]() is not None]
-        _fill([*ours, *self.__dict__.get("_waiting_for_any", ())], slot)
+        fill([*ours, *self.__dict__.get("_waiting_for_any", ())], slot)
+
+    def makes_slots(self) -> bool:
+        """Whether `make_slot` may be called before the optimizer itself needs the slot."""
+        return executing_eagerly()
 
     def wait_for_slot(self, var: Variable, slot_name: str, waiting: Waiting) -> None:
         """Have a slot filled when it is made."""
@@ -547,6 +555,10 @@ class TrackedDict(dict[Any, Any]):
         return dict, (dict(self),)
 
 
+# What needs no stand-in.
+_OURS = (Variable, Trackable, TrackedList, TrackedDict)
+
+
 def _among(item: Any, items: Sequence[Any]) -> bool:
     return any(item is other for other in items)
 
@@ -557,7 +569,7 @@ def tracked(value: Any) -> Any:
         return TrackedList(value)
     if type(value) in (dict, collections.OrderedDict):
         return TrackedDict(value)
-    if isinstance(value, tuple) and is_trackable(value):
+    if issubclass(type(value), tuple) and is_trackable(value):  # TensorFlow's proxies aren't
         return _tracked_tuple(value)
     return value
 
@@ -586,25 +598,35 @@ def _remembering(kind: type[tuple[Any, ...]]) -> type[tuple[Any, ...]]:
 
 
 def is_trackable(value: Any) -> bool:
-    """Whether a value can be a child: a variable, an object of ours, or a container of such."""
+    """Whether a value can be a child: a variable, an object of ours or of a framework, or a
+    container of such.
+    """
+    if isinstance(value, _OURS) or stand_in(value) is not value:
+        return True
     if isinstance(value, tuple):  # other containers change; a tuple without children never will
         return hasattr(value, "_untracked") or any(
             is_trackable(item) or type(item) in (list, dict, collections.OrderedDict)
             or isinstance(item, NoDependency) for item in value)
-    return isinstance(value, (Variable, Trackable, TrackedList, TrackedDict))
+    return False
 
 
 def children_of(value: Any) -> dict[str, Any]:
     """Children of an object by local name, in the order in which they are saved.
 
+    Those that are a framework's are given by their stand-ins.
+
     Raises:
         VariableError: A container holds tracked objects in a way that can't be saved.
     """
+    children: dict[str, Any] = {}
     if isinstance(value, (Trackable, TrackedList, TrackedDict)):
-        return value._trackable_children()  # noqa: SLF001 - TensorFlow's name, for overriding
-    if isinstance(value, tuple):
-        return _children_of_tuple(value)
-    return {}
+        children = value._trackable_children()  # noqa: SLF001 - TensorFlow's name, for overriding
+    elif isinstance(value, tuple):
+        children = _children_of_tuple(value)
+    if not any_framework():
+        return children
+    return {name: child if isinstance(child, _OURS) else stand_in(child)
+            for name, child in children.items()}
 
 
 def _children_of_tuple(value: tuple[Any, ...]) -> dict[str, Any]:
@@ -631,6 +653,9 @@ def values_of(value: Any) -> dict[str, Any]:
         return {"VARIABLE_VALUE": value}
     if isinstance(value, PythonState):
         return {PYTHON_STATE: value.serialize}
+    if hasattr(type(value), "is_stand_in"):
+        own: dict[str, Any] = value.own_values()
+        return own
     serialize = getattr(value, "_serialize_to_tensors", None)
     if serialize is not None and isinstance(value, Trackable):
         values: dict[str, Any] = serialize()
@@ -640,12 +665,14 @@ def values_of(value: Any) -> dict[str, Any]:
 
 def fill_waiting(parent: Any, name: str, child: Any) -> None:
     """Give a child that has just appeared the values that wait for it."""
-    waiting = parent.__dict__.get("_waiting")
+    memory = memory_of(parent)
+    waiting = memory.get("_waiting")
     ours = waiting.pop(name, ()) if waiting else ()
-    _fill([*ours, *parent.__dict__.get("_waiting_for_any", ())], child)
+    fill([*ours, *memory.get("_waiting_for_any", ())], stand_in(child))
 
 
-def _fill(waiting: Iterable[Waiting], child: Any) -> None:
+def fill(waiting: Iterable[Waiting], child: Any) -> None:
+    """Give an object, or the stand-in of one, the values that wait for it."""
     # The last first: what an earlier restore then finds done it need not even read.
-    for _, fill in sorted(waiting, key=lambda item: item.number, reverse=True):
-        fill(child)
+    for item in sorted(waiting, key=lambda item: item.number, reverse=True):
+        item.fill(child)

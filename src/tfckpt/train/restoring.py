@@ -24,7 +24,7 @@ from tfckpt.core.source import Source
 from tfckpt.errors import CheckpointError, CheckpointWarning
 from tfckpt.format.objectgraph import VARIABLE_VALUE, Attribute, Node, nodes_with_values
 from tfckpt.format.objectkeys import escape_local_name
-from tfckpt.train.graphs import executing_eagerly
+from tfckpt.train.adapters import assign_all, memory_of
 from tfckpt.train.loadreport import LoadReport, Mismatch, RestoreError
 from tfckpt.train.objects import (
     PYTHON_STATE,
@@ -34,6 +34,8 @@ from tfckpt.train.objects import (
     children_of,
     values_of,
 )
+from tfckpt.train.standins import LiveObject
+from tfckpt.train.storedvariants import read_value
 from tfckpt.train.variables import Variable
 
 __all__ = ["Restoration", "claim", "describe", "is_claimed", "mismatch", "next_number",
@@ -147,7 +149,7 @@ class Restoration:
             missing = [slot for slot in slots if not self._bind_slot(slot, new)]
             loads = self._plan(new)
             arrays = self._read(loads)
-            made = self._read_new_slots(missing) if executing_eagerly() else []
+            made = self._read_new_slots(missing)
         except BaseException:
             if node_id != 0:  # otherwise the report of the error tells what would have matched
                 self._forget(new)
@@ -155,8 +157,7 @@ class Restoration:
         finally:
             self.source.close()
         for parent, name, child in waits:
-            waiting = parent.__dict__.setdefault("_waiting", {})
-            waiting.setdefault(name, []).append(self._waiting(child))
+            _wait(parent, name, self._waiting(child))
         self._give(loads, arrays)
         for slot, array in made:
             self._make_slot(slot, array)
@@ -247,7 +248,7 @@ class Restoration:
 
     def _read(self, loads: list[_Load]) -> list[dict[str, Any]]:
         # All is read before anything is assigned: damage must not leave half of it loaded.
-        return [{name: self.source.read_array(entry) for name, entry in load.wanted.items()}
+        return [{name: read_value(self.source, entry) for name, entry in load.wanted.items()}
                 for load in loads]
 
     def _read_new_slots(self, missing: list[_Slot]) -> list[tuple[_Slot, Any]]:
@@ -255,6 +256,8 @@ class Restoration:
         made = []
         for slot in missing:
             node = self.nodes[slot.slot]
+            if not self.bound(slot.optimizer).makes_slots():
+                continue
             if [attribute.name for attribute in node.attributes] == [VARIABLE_VALUE]:
                 entry = self.source.index[node.attributes[0].checkpoint_key]
                 made.append((slot, self.source.read_array(entry)))
@@ -264,10 +267,15 @@ class Restoration:
         # Variables last: they can't fail, but what an object does with its values can.
         both = sorted(zip(loads, arrays, strict=True),
                       key=lambda pair: isinstance(pair[0].value, Variable))
-        for (_, value, wanted), values in both:
+        variables = []
+        for (_, value, _), values in both:
             claim(value, self.number)
-            _assign(value, values)
-            self.loaded += [entry.key for entry in wanted.values()]
+            if isinstance(value, Variable):
+                variables.append((value, values[VARIABLE_VALUE]))
+            else:
+                _set_values(value, values)
+        assign_all(variables)
+        self.loaded += [entry.key for load, _ in both for entry in load.wanted.values()]
 
     def _make_slot(self, slot: _Slot, array: Any) -> None:
         optimizer, variable = self.bound(slot.optimizer), self.bound(slot.variable)
@@ -361,7 +369,8 @@ class _Bound:
         if isinstance(value, tuple):
             self._items = [_Bound(item) for item in children_of(value).values()]
         else:
-            self._refer = weakref.ref(value)
+            self._refer = (value.refer() if hasattr(type(value), "is_stand_in")
+                           else weakref.ref(value))
 
     def value(self) -> Any:
         """The object, or None if it has died or is a tuple."""
@@ -388,13 +397,16 @@ def next_number() -> int:
 
 def claim(value: Any, number: int) -> None:
     """Note that an object has its values from the restore of this number."""
-    value.__dict__["_restored_by"] = number
+    memory_of(value)["_restored_by"] = number
+    if hasattr(type(value), "is_stand_in"):
+        value.note_restored(number)
 
 
 def is_claimed(value: Any, number: int) -> bool:
     """Whether an object has its values from this restore, or from one asked for later."""
-    restored_by: int = value.__dict__.get("_restored_by", 0)
-    return restored_by >= number
+    restored_by: int = memory_of(value).get("_restored_by", 0)
+    return restored_by >= number or (hasattr(type(value), "is_stand_in")
+                                     and value.is_restored_since(number))
 
 
 def warn(text: str) -> None:
@@ -435,12 +447,19 @@ def _place(wanted: dict[str, Entry]) -> tuple[int, int]:
     return first.shard_id, first.offset
 
 
-def _assign(value: Any, arrays: dict[str, Any]) -> None:
-    if isinstance(value, Variable):
-        value.restore(arrays[VARIABLE_VALUE])
-    elif isinstance(value, PythonState):
+def _wait(parent: Any, name: str, waiting: Waiting) -> None:
+    if isinstance(parent, LiveObject):
+        parent.wait_for_child(name, waiting)
+    else:
+        parent.__dict__.setdefault("_waiting", {}).setdefault(name, []).append(waiting)
+
+
+def _set_values(value: Any, arrays: dict[str, Any]) -> None:
+    if isinstance(value, PythonState):
         (array,) = arrays.values()
         value.deserialize(array[()])
+    elif isinstance(value, LiveObject):
+        value.set_own_values(arrays)
     else:
         value._restore_from_tensors(arrays)  # noqa: SLF001 - TensorFlow's name, for overriding
 

@@ -10,7 +10,7 @@ import os
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tfckpt.core.arrays import array_output
 from tfckpt.core.collection import no_collection
@@ -31,6 +31,7 @@ from tfckpt.errors import (
 )
 from tfckpt.format.objectgraph import OBJECT_GRAPH_KEY
 from tfckpt.format.objectkeys import escape_local_name
+from tfckpt.train.adapters import adapters, arrays_of, assign_all, stand_in, using_session
 from tfckpt.train.graphs import GraphKeys, executing_eagerly, get_collection
 from tfckpt.train.graphview import Stored, value_output
 from tfckpt.train.loadreport import (
@@ -43,8 +44,13 @@ from tfckpt.train.loadreport import (
 )
 from tfckpt.train.objects import PythonState, Trackable, values_of
 from tfckpt.train.retention import Retention
+from tfckpt.train.standins import LiveObject
+from tfckpt.train.storedvariants import read_value
 from tfckpt.train.values import as_array
 from tfckpt.train.variables import PartitionedVariable, Variable
+
+if TYPE_CHECKING:
+    import numpy as np
 
 __all__ = ["Saver"]
 
@@ -149,12 +155,7 @@ class Saver:
         if self._by_name is not None:
             return
         given = self._var_list
-        if given is None:
-            if executing_eagerly():
-                raise GraphStateError("outside of a graph a Saver needs a list of variables")
-            keys = GraphKeys.GLOBAL_VARIABLES, GraphKeys.SAVEABLE_OBJECTS
-            given = [value for key in keys for value in get_collection(key)]
-        self._by_name = _by_name(given)
+        self._by_name = _by_name(_all_variables() if given is None else given)
         if not self._by_name and not self._allow_empty:
             raise VariableError("there are no variables to save",
                                 hint="Make them first, or allow it with allow_empty=True.")
@@ -203,7 +204,8 @@ class Saver:
         """Save the variables.
 
         Args:
-            sess: None; there is no session.
+            sess: The session that has the values of TensorFlow's graph variables; otherwise
+                None.
             save_path: Prefix of the checkpoint.
             global_step: A number or variable that is added to the prefix.
             latest_filename: Name of the state file, if not ``checkpoint``.
@@ -222,7 +224,7 @@ class Saver:
         """
         if not self.variables:
             return None
-        with no_collection():
+        with no_collection(), using_session(sess):
             return self.write(plan_names(self.variables), save_path, global_step,
                               latest_filename=latest_filename,
                               meta_graph_suffix=meta_graph_suffix, write_state=write_state)
@@ -260,7 +262,8 @@ class Saver:
         if global_step is None:
             return save_path
         try:
-            step = operator.index(global_step)  # never cuts a float to an integer
+            known = stand_in(global_step)  # a framework's variable gives its value
+            step = operator.index(known.numpy() if isinstance(known, Variable) else known)
         except TypeError:
             raise VariableTypeError("the step is no integer", got=repr(global_step)) from None
         return f"{save_path}-{step:08d}" if self._pad_step_number else f"{save_path}-{step}"
@@ -272,7 +275,8 @@ class Saver:
         old values and the new ones.
 
         Args:
-            sess: None; there is no session.
+            sess: The session that gets the values of TensorFlow's graph variables; otherwise
+                None.
             save_path: A checkpoint of either style: its prefix, any of its files, or a folder.
                 In an object-based one variables are found by their keys or, as in
                 TensorFlow, by their full names.
@@ -292,13 +296,14 @@ class Saver:
         with open_source(save_path, mmap=False) as source:
             names = _Names(source)
             entries = self._find(items, names)
-            arrays = {item.key: source.read_array(entries[item.key])
+            arrays = {item.key: read_value(source, entries[item.key])
                       for item in sorted(items, key=lambda item: _place(entries[item.key]))}
         for name, keys in names.ambiguous(entries):
             warnings.warn(
                 f"the checkpoint has {len(keys)} variables named {name!r}, and TensorFlow takes the"
                 f" last: {', '.join(keys)}", CheckpointWarning, stacklevel=2)
-        _give(items, arrays)
+        with using_session(sess):
+            _give(items, arrays)
 
     def _find(self, items: list[Stored], names: _Names) -> dict[str, Entry]:
         """What each value is restored from.
@@ -336,7 +341,8 @@ class Saver:
         value = item.value
         if not isinstance(value, (Variable, PartitionedVariable)):
             # What a function would compute isn't asked: a restore must not compute it.
-            return callable(value) or as_array(value)[1] == entry.dtype
+            return (callable(value) or isinstance(item.owner, LiveObject)
+                    or as_array(value)[1] == entry.dtype)
         if entry.dtype != value.dtype:
             return False
         if value is not item.owner:  # the object that has it decides what becomes of it
@@ -349,25 +355,36 @@ class Saver:
 def plan_names(values: Mapping[str, Any]) -> Plan:
     """Plan a name-based checkpoint of live values, in TensorFlow's order: sorted by name."""
     outputs: list[Output] = []
+    arrays = iter(arrays_of(_variables(value for _, value in sorted(values.items()))))
     for name, value in sorted(values.items()):
         if isinstance(value, Variable):  # nearly all, and always the same
-            outputs.append(array_output(name, value.array, value.dtype))
+            outputs.append(array_output(name, next(arrays), value.dtype))
             continue
         if isinstance(value, PartitionedVariable):
-            outputs.append(_partitioned_output(name, value))
+            outputs.append(_partitioned_output(name, value, arrays))
             continue
         outputs += [value_output(item.key, item.value) for item in _stored(name, value)]
     return Plan(tuple(outputs), "name-based")
 
 
-def _partitioned_output(name: str, whole: PartitionedVariable) -> Output:
+def _variables(values: Iterable[Any]) -> Iterator[Variable]:
+    """Variables among values, and the parts of those in parts."""
+    for value in values:
+        if isinstance(value, Variable):
+            yield value
+        elif isinstance(value, PartitionedVariable):
+            yield from value
+
+
+def _partitioned_output(name: str, whole: PartitionedVariable,
+                        arrays: Iterator[np.ndarray[Any, Any]]) -> Output:
     """A partitioned variable as its parts, each where it belongs in the whole."""
     parts = []
     for part in whole:
         info = part.save_slice_info
         assert info is not None  # PartitionedVariable saw to it
         extents = tuple(zip(info.var_offset, info.var_shape, strict=True))
-        origin = array_output(name, part.array, part.dtype).origin
+        origin = array_output(name, next(arrays), part.dtype).origin
         assert isinstance(origin, Given)
         parts.append(Part(extents, origin))
     if len(parts) == 1 and parts[0].extents == tuple((0, size) for size in whole.shape):
@@ -416,12 +433,15 @@ def _named(values: Iterable[Any]) -> dict[str, Any]:
     """Variables by their own names, parts of one whole together under its name."""
     found: dict[str, Any] = {}
     parts: dict[str, list[Variable]] = {}
-    for value in values:
+    for value in map(stand_in, values):
         part = value.save_slice_info if isinstance(value, Variable) else None
         if part is not None:
             parts.setdefault(part.full_name, []).append(value)
             continue
-        name = "" if isinstance(value, Trackable) else getattr(value, "full_name", "")
+        if isinstance(value, LiveObject):
+            name = value.saver_name
+        else:
+            name = "" if isinstance(value, Trackable) else getattr(value, "full_name", "")
         _checked(value, name)
         if found.setdefault(name, value) is not value:
             hint = None if name else ("A list has no names for objects that store values of their"
@@ -444,8 +464,9 @@ def _checked_name(name: Any) -> str:
 
 def _checked(value: Any, name: str) -> Any:
     """Something to save, a list of parts as the whole that they are parts of."""
+    value = stand_in(value)
     if isinstance(value, (list, tuple)):
-        return PartitionedVariable.of_parts(value)
+        return PartitionedVariable.of_parts([stand_in(part) for part in value])
     if isinstance(value, (Variable, PartitionedVariable)) or (
             isinstance(value, Trackable) and values_of(value)):
         return value
@@ -514,12 +535,32 @@ def _give(items: list[Stored], arrays: dict[str, Any]) -> None:
         if isinstance(value, PythonState):
             (state,) = own[key].values()
             value.deserialize(state[()])
+        elif isinstance(value, LiveObject):
+            value.set_own_values(own[key])
         else:
             value._restore_from_tensors(own[key])  # noqa: SLF001 - TensorFlow's name, for overriding
+    pairs: list[tuple[Variable, np.ndarray[Any, Any]]] = []
     for item in items:
         if isinstance(item.owner, PartitionedVariable):
-            item.owner.restore(arrays[item.key])
+            pairs += item.owner.parts_of(arrays[item.key])
         elif isinstance(item.owner, Variable):
             array = arrays[item.key]
-            item.owner.restore(array if item.owner.accepts(array.shape)
-                               else array.reshape(item.owner.array.shape))
+            pairs.append((item.owner, array if item.owner.accepts(array.shape)
+                          else array.reshape(item.owner.array.shape)))
+    assign_all(pairs)
+
+
+def _all_variables() -> list[Any]:
+    """What a Saver without a list saves.
+
+    Raises:
+        GraphStateError: There is no graph, neither ours nor a framework's.
+    """
+    if not executing_eagerly():
+        keys = GraphKeys.GLOBAL_VARIABLES, GraphKeys.SAVEABLE_OBJECTS
+        return [value for key in keys for value in get_collection(key)]
+    for adapter in adapters():
+        found = adapter.variables()
+        if found is not None:
+            return found
+    raise GraphStateError("outside of a graph a Saver needs a list of variables")

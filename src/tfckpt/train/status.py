@@ -81,9 +81,10 @@ class ObjectStatus(RestoreStatus):
     def _missing(self) -> list[Stored]:
         """Values of the program that it didn't get from this restore or a later one."""
         restoration = self._restoration
+        view = self._view()  # first: it keeps stand-ins alive, and so known by their ids
         got = {id(value) for value in map(restoration.bound, restoration.filled)
                if value is not None}
-        return [item for item in self._view().stored if id(item.owner) not in got]
+        return [item for item in view.stored if id(item.owner) not in got]
 
     @property
     def report(self) -> LoadReport:

@@ -511,12 +511,18 @@ class PartitionedVariable:
             array: The array.
             as_initial: Whether it becomes the initial value too.
         """
+        for part, own in self.parts_of(array):
+            part.restore(own, as_initial=as_initial)
+
+    def parts_of(self, array: np.ndarray[Any, Any]
+                 ) -> Iterator[tuple[Variable, np.ndarray[Any, Any]]]:
+        """Each part with what it takes of an array of the whole's dtype and shape."""
         for part in self._parts:
             info = part.save_slice_info
             assert info is not None  # __init__ saw to it
             own = array[info.cut].copy()  # a view would keep the whole array alive
             own.flags.writeable = False
-            part.restore(own, as_initial=as_initial)
+            yield part, own
 
     def __iter__(self) -> Iterator[Variable]:
         return iter(self._parts)

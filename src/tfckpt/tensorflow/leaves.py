@@ -1,0 +1,91 @@
+"""Variables of TensorFlow as stand-ins: one class for each way in which they are read and set."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import tensorflow as tf
+from tensorflow.python.checkpoint import util
+from tensorflow.python.training.saving import saveable_object_util
+
+from tfckpt.errors import VariableError
+from tfckpt.format.dtypes import DType
+from tfckpt.tensorflow.order import Ordered
+from tfckpt.tensorflow.tensors import array_of, tensor_of
+from tfckpt.train.standins import LiveVariable
+from tfckpt.train.values import Shape, as_dtype, as_shape
+from tfckpt.train.variables import SaveSliceInfo
+
+if TYPE_CHECKING:
+    import numpy as np
+
+__all__ = ["EagerVariable", "SavingVariable", "TensorFlowVariable"]
+
+
+class TensorFlowVariable(Ordered, LiveVariable):
+    """What all of them have in common."""
+
+    @property
+    def full_name(self) -> str:
+        name: str = util.get_full_name(self.live)
+        info = self.save_slice_info
+        # That is the whole's name for a part of a partitioned variable.
+        return name if info is None else self.live.op.name
+
+    @property
+    def dtype(self) -> DType:
+        return as_dtype(self.live.dtype.base_dtype.name)
+
+    @property
+    def shape(self) -> Shape:
+        shape = as_shape(self.live.shape)
+        return self.array.shape if shape is None else shape
+
+    def accepts(self, shape: Shape) -> bool:
+        return bool(self.live.shape.is_compatible_with(shape))
+
+    @property
+    def save_slice_info(self) -> SaveSliceInfo | None:  # type: ignore[override]  # only read
+        info = getattr(self.live, "_save_slice_info", None)
+        if info is None:
+            return None
+        return SaveSliceInfo(info.full_name, tuple(info.full_shape), tuple(info.var_offset),
+                             tuple(info.var_shape))
+
+
+class EagerVariable(TensorFlowVariable):
+    """A resource variable outside a graph."""
+
+    def read(self) -> np.ndarray[Any, Any]:
+        try:
+            tensor = self.live._read_variable_op()  # noqa: SLF001 - value() may be overridden
+        except tf.errors.FailedPreconditionError:
+            raise VariableError("the variable has no value yet", tensor=self.full_name) from None
+        return array_of(tensor)
+
+    def write(self, array: np.ndarray[Any, Any]) -> None:
+        self.live.assign(tensor_of(array), read_value=False)
+
+
+class SavingVariable(TensorFlowVariable):
+    """A variable that isn't just one value in one place, as those of a MirroredStrategy.
+
+    TensorFlow's own saving code says what is stored, and spreads what is restored.
+    """
+
+    @property
+    def _saveable(self) -> Any:
+        (factory,) = saveable_object_util.saveable_objects_from_trackable(self.live).values()
+        return factory(name="value") if callable(factory) else factory
+
+    @property
+    def dtype(self) -> DType:
+        # An AutoCastVariable changes its own with the scope that it is used in.
+        return as_dtype(getattr(self.live, "true_dtype", self.live.dtype).base_dtype.name)
+
+    def read(self) -> np.ndarray[Any, Any]:
+        tensor = self._saveable.specs[0].tensor
+        return array_of(tensor)
+
+    def write(self, array: np.ndarray[Any, Any]) -> None:
+        self._saveable.restore([tensor_of(array)], None)

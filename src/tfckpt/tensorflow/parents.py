@@ -1,0 +1,137 @@
+"""Objects of TensorFlow that have children, or values that aren't a variable's, as stand-ins."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import tensorflow as tf
+from tensorflow.python.saved_model import registration
+
+from tfckpt.errors import UnsupportedError, VariableError
+from tfckpt.format.objectgraph import VARIABLE_VALUE
+from tfckpt.tensorflow.order import Ordered, uid_of
+from tfckpt.tensorflow.saveables import own_values, read_now, restore_now, specs_of
+from tfckpt.tensorflow.tensors import tensor_of
+from tfckpt.train.adapters import stand_in
+from tfckpt.train.objects import PythonState, Waiting
+from tfckpt.train.standins import LiveObject, LiveOptimizer
+from tfckpt.train.variables import Variable
+
+__all__ = ["TensorFlowObject", "TensorFlowOptimizer", "TensorFlowState"]
+
+class _Position:
+    """What waits on an object of TensorFlow's, as TensorFlow expects it there.
+
+    It takes the place of a CheckpointPosition in ``_deferred_dependencies``, and of a
+    restore from a name-based checkpoint in ``_self_name_based_restores``.
+    """
+
+    def __init__(self, waiting: Waiting, value: Any = None) -> None:
+        self.restore_uid = uid_of(waiting.number)
+        self._waiting = waiting
+        self._value = value
+
+    @property
+    def checkpoint(self) -> _Position:
+        """What has the ``restore_uid`` that positions are sorted by."""
+        return self
+
+    def is_simple_variable(self) -> bool:
+        """Whether TensorFlow may take the value as the initial one; else `restore` gives it."""
+        return self._value is not None
+
+    def value_tensors(self, shape_and_slices: Any = None) -> dict[str, Any]:
+        """The value, for TensorFlow to make a variable with."""
+        return {VARIABLE_VALUE: tensor_of(self._value)}
+
+    def value_shape(self) -> Any:
+        """Shape of the value."""
+        return None if self._value is None else tf.TensorShape(self._value.shape)
+
+    def restore(self, trackable: Any, reader: object = None) -> None:
+        """Give an object that has appeared what waits for it."""
+        if self._value is None:
+            self._waiting.fill(stand_in(trackable))
+
+    def eager_restore(self, trackable: Any) -> None:
+        """The same, for whatever has appeared below an object."""
+        self._waiting.fill(stand_in(trackable))
+
+
+class TensorFlowObject(Ordered, LiveObject):
+    """A trackable object: a module, a model, a list of TensorFlow's, a table, an iterator."""
+
+    def _trackable_children(self) -> dict[str, Any]:
+        try:
+            children: dict[str, Any] = self.live._trackable_children()  # noqa: SLF001 - as TensorFlow does
+        except ValueError as error:  # a list that was changed in a way that can't be saved
+            raise VariableError(f"TensorFlow gives no children of an object: {error}",
+                                got=type(self.live).__name__) from None
+        return children
+
+    def own_values(self) -> dict[str, Any]:
+        specs = self._specs()
+        return own_values(specs, read_now(specs))
+
+    def set_own_values(self, values: dict[str, Any]) -> None:
+        restore_now(self._specs(), values)
+
+    def attribute_of(self, name: str) -> str:
+        return next((spec.attribute for spec in self._specs() if spec.name == name), name)
+
+    def _specs(self) -> list[Any]:
+        saver = registration.get_registered_saver_name(self.live)
+        if saver:
+            raise UnsupportedError(
+                "an object has a registered saver of its own, which writes files that only it"
+                " knows", got=f"{type(self.live).__name__} with {saver}",
+                hint="Save it with tf.train.Checkpoint.")
+        return specs_of(self.live)
+
+    def wait_for_child(self, name: str, waiting: Waiting) -> None:
+        self.live._maybe_initialize_trackable()  # noqa: SLF001 - as TensorFlow does
+        self.live._deferred_dependencies.setdefault(name, []).append(_Position(waiting))  # noqa: SLF001
+
+    def wait_for_any(self, waiting: Waiting) -> None:
+        self.live._maybe_initialize_trackable()  # noqa: SLF001 - as above
+        self.live._self_name_based_restores.add(_Position(waiting))  # noqa: SLF001
+
+
+class TensorFlowState(TensorFlowObject, PythonState):
+    """A ``tf.train.experimental.PythonState``."""
+
+    def serialize(self) -> str | bytes:
+        state: str | bytes = self.live.serialize()
+        return state
+
+    def deserialize(self, string_value: bytes) -> None:
+        self.live.deserialize(string_value)
+
+
+class TensorFlowOptimizer(TensorFlowObject, LiveOptimizer):
+    """An optimizer that keeps slots: those of TensorFlow 1, and Keras's older ones."""
+
+    def get_slot_names(self) -> list[str]:
+        return list(self.live.get_slot_names())
+
+    def get_slot(self, var: Any, name: str) -> Any:
+        try:
+            slot = self.live.get_slot(var.live, name)
+        except (AttributeError, KeyError):  # not a variable, or none that it knows
+            return None
+        return None if slot is None else stand_in(slot)
+
+    def makes_slots(self) -> bool:
+        return bool(tf.executing_eagerly())
+
+    def make_slot(self, var: Any, slot_name: str, value: Any, dtype: Any = None,
+                  name: str | None = None) -> Any:
+        position = _Position(Waiting(0, lambda _: None), value)
+        self.live._create_or_restore_slot_variable(  # noqa: SLF001 - as TensorFlow does
+            slot_variable_position=position, slot_name=slot_name, variable=var.live)
+        return self.get_slot(var, slot_name)
+
+    def wait_for_slot(self, var: Variable, slot_name: str, waiting: Waiting) -> None:
+        self.live._create_or_restore_slot_variable(  # noqa: SLF001 - as above
+            slot_variable_position=_Position(waiting), slot_name=slot_name,
+            variable=var.live)  # type: ignore[attr-defined]  # a stand-in's
