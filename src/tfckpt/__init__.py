@@ -107,7 +107,9 @@ if TYPE_CHECKING:
         update_checkpoint_state,
     )
     from tfckpt.train.variables import PartitionedVariable, SaveSliceInfo, Variable
+    from tfckpt.train.vocabulary import VocabInfo
     from tfckpt.train.waiting import checkpoints_iterator, wait_for_new_checkpoint
+    from tfckpt.train.warmstart import WarmStartSettings, warm_start
 
 __all__ = [
     "AUTO_REUSE",
@@ -152,6 +154,8 @@ __all__ = [
     "VariableError",
     "VariableScope",
     "VariableTypeError",
+    "VocabInfo",
+    "WarmStartSettings",
     "add_to_collection",
     "average",
     "cast",
@@ -202,6 +206,7 @@ __all__ = [
     "variable_scope",
     "verify",
     "wait_for_new_checkpoint",
+    "warm_start",
     "zeros_initializer",
 ]
 
@@ -297,9 +302,14 @@ _LATER = {
         "SaveSliceInfo",
         "Variable",
     ),
+    "tfckpt.train.vocabulary": ("VocabInfo",),
     "tfckpt.train.waiting": (
         "checkpoints_iterator",
         "wait_for_new_checkpoint",
+    ),
+    "tfckpt.train.warmstart": (
+        "WarmStartSettings",
+        "warm_start",
     ),
 }
 _MODULE_OF = {name: module for module, names in _LATER.items() for name in names}

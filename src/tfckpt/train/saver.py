@@ -9,7 +9,6 @@ import operator
 import os
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from tfckpt.core.arrays import array_output
@@ -19,7 +18,6 @@ from tfckpt.core.index import Entry
 from tfckpt.core.opening import open_source
 from tfckpt.core.origin import Given, Part, Sliced
 from tfckpt.core.plan import Output, Plan
-from tfckpt.core.source import Source
 from tfckpt.core.writer import write_plan
 from tfckpt.errors import (
     CheckpointWarning,
@@ -45,6 +43,7 @@ from tfckpt.train.loadreport import (
 from tfckpt.train.objects import PythonState, Trackable, values_of
 from tfckpt.train.retention import Retention
 from tfckpt.train.standins import LiveObject
+from tfckpt.train.storednames import StoredNames
 from tfckpt.train.storedvariants import read_value
 from tfckpt.train.values import as_array
 from tfckpt.train.variables import PartitionedVariable, Variable
@@ -294,7 +293,7 @@ class Saver:
                                 hint="latest_checkpoint gives None if there is no checkpoint yet.")
         items = [item for name, value in values.items() for item in _stored(name, value)]
         with open_source(save_path, mmap=False) as source:
-            names = _Names(source)
+            names = StoredNames(source)
             entries = self._find(items, names)
             arrays = {item.key: read_value(source, entries[item.key])
                       for item in sorted(items, key=lambda item: _place(entries[item.key]))}
@@ -305,7 +304,7 @@ class Saver:
         with using_session(sess):
             _give(items, arrays)
 
-    def _find(self, items: list[Stored], names: _Names) -> dict[str, Entry]:
+    def _find(self, items: list[Stored], names: StoredNames) -> dict[str, Entry]:
         """What each value is restored from.
 
         Raises:
@@ -472,43 +471,6 @@ def _checked(value: Any, name: str) -> Any:
         return value
     raise VariableTypeError("this is nothing that a Saver can save", got=repr(value),
                             tensor=name or None)
-
-
-class _Names:
-    """A checkpoint's tensors by the names that a Saver knows them by.
-
-    In an object-based one these are its keys and the full names in its object graph.
-    """
-
-    def __init__(self, source: Source) -> None:
-        self.prefix = source.prefix
-        self.index = source.index
-        self._keys: dict[str, list[str]] = {}
-        for node in source.object_graph:
-            for attribute in node.attributes:
-                if attribute.full_name and attribute.checkpoint_key in source.index:
-                    self._keys.setdefault(attribute.full_name, []).append(attribute.checkpoint_key)
-
-    @cached_property
-    def all(self) -> list[str]:
-        """Every name."""
-        return [*self._keys, *self.index]
-
-    def keys_of(self, name: str) -> list[str]:
-        """Keys that a name may stand for."""
-        return [name] if name in self.index else self._keys.get(name, [])
-
-    def ambiguous(self, names: Iterable[str]) -> Iterator[tuple[str, list[str]]]:
-        """Those names that stand for several keys, with the keys."""
-        if self._keys:
-            for name in names:
-                if len(self.keys_of(name)) > 1:
-                    yield name, self.keys_of(name)
-
-    def entry(self, name: str) -> Entry | None:
-        """What a name stands for; of several the last, as in TensorFlow."""
-        keys = self.keys_of(name)
-        return self.index[keys[-1]] if keys else None
 
 
 def _what(item: Stored) -> str:
