@@ -131,13 +131,13 @@ def remap(stored: np.ndarray[Any, Any], info: Any, shape: tuple[int, ...], dtype
     is_new = np.ones(shape[axis], bool)
     is_new[places] = False
     words, buckets = is_new[:len(new)], shape[axis] - len(new)
-    columns = (slice(None),) * axis
-    array[(*columns, places)] = np.take(stored, own, axis)
+    before: tuple[Any, ...] = (slice(None),) * axis
+    array[(*before, places)] = np.take(stored, own, axis)
     initializer = info.backup_initializer or zeros_initializer()
     for where in (np.flatnonzero(words), np.arange(len(new), shape[axis])):
         if len(where):
             part = (*shape[:axis], len(where), *shape[axis + 1:])
-            array[(*columns, where)] = _initial(initializer, part, dtype, compute)
+            array[(*before, where)] = _initial(initializer, part, dtype, compute)
     array.flags.writeable = False
     return Remapped(array, len(own), len(new) - len(own), buckets)
 

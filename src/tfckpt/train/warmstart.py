@@ -35,6 +35,7 @@ from tfckpt.errors import (
     nearest,
 )
 from tfckpt.format.objectgraph import OBJECT_GRAPH_KEY
+from tfckpt.train.adapters import assign_all, stand_in
 from tfckpt.train.graphs import executing_eagerly, global_variables, trainable_variables
 from tfckpt.train.loadreport import (
     MOST_SHOWN,
@@ -126,8 +127,11 @@ def warm_start(variables: Iterable[Any] | Mapping[str, Any] | None, ckpt_to_init
         for name, target in targets.items():
             found.find(name, target, previous.get(name) or name)
         arrays = found.read()
+        pairs: list[Any] = []
         for name, target in targets.items():
-            target.restore(arrays[name], as_initial=True)
+            pairs += (target.parts_of(arrays[name]) if isinstance(target, PartitionedVariable)
+                      else [(target, arrays[name])])
+        assign_all(pairs, as_initial=True)
         report = found.report(_all_names(listed))
     if not targets:
         warnings.warn("no variable was selected, and so none was warm-started", CheckpointWarning,
@@ -157,13 +161,14 @@ def _listed(given: Iterable[Any] | Mapping[str, Any]) -> list[_Listed]:
     """
     if isinstance(given, Mapping):
         return [item for name, value in given.items() for item in _parts_of(value, name)]
-    if not isinstance(given, Iterable) or isinstance(given, (str, bytes)):
+    if isinstance(given, (str, bytes)) or not hasattr(given, "__iter__"):
         raise VariableTypeError("warm_start takes a list or dict of variables", got=repr(given),
                                 hint="The checkpoint comes second: warm_start(variables, path).")
     return [item for value in given for item in _parts_of(value)]
 
 
 def _parts_of(value: Any, name: str | None = None) -> list[_Listed]:
+    value = stand_in(value)
     if isinstance(value, (PartitionedVariable, list, tuple)):
         own = [item for part in value for item in _parts_of(part)]
         return own if name is None else [item._replace(name=name) for item in own]
