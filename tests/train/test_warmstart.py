@@ -240,6 +240,8 @@ VOCABULARY_MISTAKES = [
                                        " vocabulary's: expected [3, 2], got [4, 2]"),
     ({"backup_initializer": lambda shape, dtype: np.zeros(5)},
      "the backup initializer returned another shape: expected (1, 2), got (5,)"),
+    ({"backup_initializer": lambda shape: np.zeros([*shape, 1])},
+     "the backup initializer returned another shape: expected (1, 2), got (1, 2, 1)"),
 ]
 
 

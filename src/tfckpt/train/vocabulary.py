@@ -11,6 +11,7 @@ Source: python/training/checkpoint_ops.py, core/kernels/generate_vocab_remapping
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -146,11 +147,22 @@ def _initial(initializer: Initializer, shape: tuple[int, ...], dtype: DType,
              compute: Callable[[Callable[[], Any]], Any]) -> np.ndarray[Any, Any]:
     import numpy as np  # deferred, as above
 
-    value = np.asarray(compute(lambda: initializer(list(shape), dtype=dtype.numpy())))
+    options = {"dtype": dtype.numpy()} if _takes_dtype(initializer) else {}
+    value = np.asarray(compute(lambda: initializer(list(shape), **options)))
     if value.shape != shape:
         raise VariableError("the backup initializer returned another shape", expected=shape,
                             got=value.shape)
     return value
+
+
+def _takes_dtype(initializer: Initializer) -> bool:
+    """Whether it can be told the dtype; TensorFlow only ever gives it the shape."""
+    try:
+        parameters = inspect.signature(initializer).parameters.values()
+    except (TypeError, ValueError):  # some functions written in C don't tell
+        return False
+    return any(parameter.name == "dtype" or parameter.kind is parameter.VAR_KEYWORD
+               for parameter in parameters)
 
 
 def _read(info: Any) -> tuple[int, list[bytes], list[bytes]]:

@@ -1,0 +1,34 @@
+"""Warm start in real TensorFlow: what a graph's variables begin with."""
+
+import numpy as np
+from snippets import tf1
+
+
+def warm_started(path, variables, settings):
+    """Value of each variable after tf1.train.warm_start, or the kind of its error.
+
+    Args:
+        path: The checkpoint.
+        variables: Name, shape, in how many parts, whether it is trained.
+        settings: Arguments of warm_start; vocabularies as lists of VocabInfo's arguments.
+    """
+    settings = dict(settings)
+    for name, info in list(settings.get("var_name_to_vocab_info", {}).items()):
+        info = list(info)
+        value = info[5]
+        info[5] = lambda shape, value=value, **_: tf1.fill(shape, value)  # shape is a tensor
+        settings["var_name_to_vocab_info"] = {name: tf1.train.VocabInfo(*info)}
+    with tf1.Graph().as_default(), tf1.Session() as session:
+        made = {}
+        for name, shape, parts, trainable in variables:
+            made[name] = tf1.get_variable(
+                name, shape, initializer=tf1.constant_initializer(-1.0), trainable=trainable,
+                partitioner=tf1.fixed_size_partitioner(parts) if parts else None)
+        try:
+            tf1.train.warm_start(path, **settings)
+        except (ValueError, tf1.errors.NotFoundError) as error:
+            return type(error).__name__
+        session.run(tf1.global_variables_initializer())
+        return {name: np.asarray(session.run(
+            variable.as_tensor() if hasattr(variable, "as_tensor") else variable)).tolist()
+            for name, variable in made.items()}
