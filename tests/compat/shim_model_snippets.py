@@ -1,0 +1,105 @@
+"""TF1 model code, as people wrote it. Runs in TensorFlow 1.15 as it is, and under the shim.
+
+Each model takes TensorFlow's TF1 names, `tf.layers`, `tf.nn.rnn_cell`, an input of 4 x 8 x 8 x 3
+and whether it trains; it returns its outputs.
+"""
+
+
+def l2(scale):
+    import tensorflow as tf
+
+    return lambda weights: scale * tf.nn.l2_loss(weights)
+
+
+def dense(tf, layers, rnn_cell, images, training):
+    x = tf.reshape(images, [4, 192])
+    with tf.variable_scope("tower", regularizer=l2(0.01)):
+        x = layers.dense(x, 6, activation=tf.nn.relu, name="first", kernel_regularizer=l2(0.1))
+        x = layers.dense(x, 5, activation=tf.nn.tanh)
+        x = layers.dense(x, 4, use_bias=False)
+    layer = layers.Dense(3, kernel_regularizer=l2(0.2))
+    x = layer(layer(x)[:, :1] + x)
+    return layers.dense(tf.reshape(x, [2, 2, 3]), 2, name="cube")
+
+
+def conv(tf, layers, rnn_cell, images, training):
+    x = layers.conv2d(images, 4, 3, padding="same", activation=tf.nn.relu,
+                      kernel_regularizer=l2(0.1), name="conv")
+    x = layers.max_pooling2d(x, 2, 2)
+    x = layers.separable_conv2d(x, 5, [3, 3], strides=(1, 1), depth_multiplier=2)
+    x = layers.conv2d_transpose(x, 3, 3, strides=2, padding="same")
+    x = layers.conv2d(x, 3, (2, 1), dilation_rate=2, use_bias=False)
+    y = layers.conv1d(tf.reshape(images, [4, 24, 8]), 2, 3, strides=2)
+    y = layers.average_pooling1d(y, 2, 1, padding="same")
+    z = layers.conv3d(tf.reshape(images, [4, 4, 4, 4, 3]), 2, 2)
+    z = layers.dropout(layers.average_pooling3d(z, 2, 1), 0.5, training=False)
+    parts = [layers.flatten(part) for part in (x, y, z)]
+    return layers.dense(tf.concat(parts, 1), 2)
+
+
+def lstm(tf, layers, rnn_cell, images, training):
+    x = tf.reshape(images, [4, 8, 24])
+    cells = [rnn_cell.LSTMCell(5, use_peepholes=True, num_proj=3, cell_clip=0.5, proj_clip=0.4),
+             rnn_cell.BasicLSTMCell(4), rnn_cell.GRUCell(3), rnn_cell.BasicRNNCell(2)]
+    outputs, _ = tf.nn.dynamic_rnn(rnn_cell.MultiRNNCell(cells), x, dtype=tf.float32)
+    with tf.variable_scope("both"):
+        sides, _ = tf.nn.bidirectional_dynamic_rnn(
+            rnn_cell.LSTMCell(2, forget_bias=0.0), rnn_cell.DropoutWrapper(rnn_cell.LSTMCell(2)),
+            x, dtype=tf.float32)
+    static, _ = tf.nn.static_rnn(rnn_cell.LSTMCell(2, state_is_tuple=False, name="plain"),
+                                 tf.unstack(x, axis=1), dtype=tf.float32, scope="static")
+    return tf.concat([outputs[:, -1], sides[0][:, -1], sides[1][:, 0], static[-1]], 1)
+
+
+def batch_norm(tf, layers, rnn_cell, images, training):
+    x = layers.batch_normalization(images, training=training, name="fused", momentum=0.9,
+                                   gamma_regularizer=l2(0.3))
+    x = layers.conv2d(x, 2, 3)
+    x = layers.batch_normalization(x, training=training, fused=False, scale=False)
+    x = layers.batch_normalization(x, axis=1, training=training, center=False, fused=False)
+    return layers.batch_normalization(layers.dense(layers.flatten(x), 3), training=training)
+
+
+def reuse(tf, layers, rnn_cell, images, training):
+    x = tf.reshape(images, [4, 192])[:, :6]
+
+    def block(x):
+        kernel = tf.get_variable("kernel", [6, 6], regularizer=l2(0.5))
+        return tf.matmul(x, kernel) + tf.get_variable("bias", [6])
+
+    def doubled(getter, name, *args, **kwargs):
+        return 2.0 * getter(name + "_half", *args, **kwargs)
+
+    with tf.variable_scope("shared") as scope:
+        x = block(x)
+    with tf.variable_scope(scope, reuse=True):
+        x = block(x)
+    with tf.variable_scope("shared", reuse=tf.AUTO_REUSE):
+        x = layers.dense(block(x), 6, name="dense")
+        x = layers.dense(x, 6, name="dense")
+    with tf.variable_scope("later"):
+        x = block(x)
+        tf.get_variable_scope().reuse_variables()
+        x = block(x)
+    with tf.variable_scope("halved", custom_getter=doubled):
+        return block(x)
+
+
+def scopes(tf, layers, rnn_cell, images, training):
+    x = tf.reshape(images, [4, 192])[:, :4]
+    with tf.variable_scope("a"):
+        with tf.variable_scope("b/c"):
+            x = x * tf.get_variable("scale", [4])
+        with tf.variable_scope(None, default_name="part"):
+            x = x + tf.get_variable("shift", [4])
+        with tf.variable_scope(None, default_name="part") as part:
+            x = x + tf.get_variable("shift", [4], trainable=False, regularizer=l2(0.7))
+        with tf.name_scope("not_in_names"):
+            x = layers.dense(x, 4)
+    with tf.variable_scope(part, auxiliary_name_scope=False):
+        x = x + tf.get_variable("again", [4], regularizer=lambda weights: None)
+    split = tf.get_variable("split", [4, 5], partitioner=tf.fixed_size_partitioner(2),
+                            regularizer=l2(0.1))
+    tf.get_local_variable("count", [], initializer=tf.zeros_initializer())
+    steps = tf.get_variable("steps", initializer=tf.constant(3, tf.int64), trainable=False)
+    return tf.matmul(x, tf.convert_to_tensor(split)) * tf.cast(steps, tf.float32)
