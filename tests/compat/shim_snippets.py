@@ -116,10 +116,29 @@ def under_the_shim(kind, case, prefix, in_function, theirs=False):
 
 
 def restored_before_the_first_call(kind, case, prefix):
-    """Outputs of a model whose variables are made after the restore."""
+    """Outputs of models whose variables are made after the restore, and tfckpt's report."""
+    import tfckpt
+
+    images = tf.constant(IMAGES)
+    theirs, ours = _model(kind, case), _model(kind, case)
+    tf.train.Checkpoint(theirs).restore(prefix)
+    status = tfckpt.Checkpoint(model=ours).restore(prefix)
+    outputs = [theirs(images).numpy().tolist(), ours(images).numpy().tolist()]
+    return outputs, str(status.assert_consumed().report)
+
+
+def saved_and_restored_by_name(kind, case, folder, prefix):
+    """Names in a checkpoint that tfckpt's Saver wrote of the model's variables; its outputs."""
+    import tfckpt
+
     model = _model(kind, case)
-    tf.train.Checkpoint(model).restore(prefix)
-    return model(tf.constant(IMAGES)).numpy().tolist()
+    model(tf.constant(IMAGES))
+    variables = [getattr(v, "value", v) if kind == "keras3" else v for v in model.variables]
+    saver = tfckpt.Saver(variables)
+    saver.restore(None, prefix)
+    path = saver.save(None, folder + "/saved", write_meta_graph=False)
+    return (sorted(name for name, _ in tf.train.list_variables(path)),
+            model(tf.constant(IMAGES)).numpy().tolist())
 
 
 def numbered(kind):
@@ -149,7 +168,7 @@ def numbered(kind):
     return _names(model.variables)
 
 
-def nested_layers(kind, inner):
+def nested_layers(kind, inner, folder):
     """A nested model made by get_or_create_layer: made once, tracked with its losses."""
     from tfckpt.tensorflow.shim import get_or_create_layer, regularization_losses
 
@@ -171,7 +190,7 @@ def nested_layers(kind, inner):
         tf.function(model)(tf.ones([2, 3]))
     losses = [float(loss) for loss in regularization_losses(model)]
     head = model._tf1_style_var_store._layers["outer/head"]
-    path = tf.train.Checkpoint(model=model).write("nested")
+    path = tf.train.Checkpoint(model=model).write(folder + "/nested")
     return {"made": len(made), "variables": len(model.variables),
             "loss": sum(losses) / float(sum(head.losses)),
             "own": float(sum(getattr(model, "losses", losses))) / float(sum(head.losses)),
@@ -284,3 +303,43 @@ def in_a_tf1_graph(prefix):
         losses = tf1.get_collection(tf1.GraphKeys.REGULARIZATION_LOSSES)
         return {"variables": _names(tf1.global_variables()),
                 "outputs": session.run(outputs).tolist(), "losses": float(sum(session.run(losses)))}
+
+
+def saved_by_tensorflows_shim(prefix):
+    """An object-based checkpoint of TensorFlow 2.15's own shim; the model's outputs."""
+    class Model(tf.Module):
+        @tf.compat.v1.keras.utils.track_tf1_style_variables
+        def __call__(self, images):
+            return shim_model_snippets.reuse(tf.compat.v1, tf.compat.v1.layers, None, images, False)
+
+    model = Model()
+    outputs = model(tf.constant(IMAGES)).numpy().tolist()
+    return tf.train.Checkpoint(model=model).write(prefix), outputs
+
+
+def loaded_by_ours(prefix):
+    """The outputs of our shim's model with that checkpoint, restored by paths."""
+    model = _model("module", "reuse")
+    status = tf.train.Checkpoint(model=model).read(prefix)
+    outputs = model(tf.constant(IMAGES)).numpy().tolist()
+    status.assert_consumed()
+    return outputs
+
+
+def page(text, folder):
+    """What each Python block of a page prints, one after the other."""
+    import contextlib
+    import io
+    import os
+
+    names, printed, before = {}, [], os.getcwd()
+    os.chdir(folder)
+    try:
+        for code in text:
+            out = io.StringIO()
+            with contextlib.redirect_stdout(out):
+                exec(compile(code, "page", "exec"), names)
+            printed.append(out.getvalue())
+    finally:
+        os.chdir(before)
+    return printed

@@ -4,6 +4,7 @@
 only variables of its own kind, in lists that are closed once a layer is built.
 """
 
+# ruff: noqa: SLF001 - neither Keras has a public way to give a layer a variable that exists
 from __future__ import annotations
 
 import functools
@@ -39,7 +40,7 @@ def adopt(host: Any, store: VariableStore) -> None:
         _adopt_in_keras3(host, store)
         return
     # Modules and Keras 2 don't find the variables of a nested layer of Keras 3.
-    nested = [variable.value for layer in store.home._layers.values() if _is_keras3_layer(layer)
+    nested = [variable.value for layer in store.layers.values() if _is_keras3_layer(layer)
               for variable in layer.variables]
     if nested:  # past the tracking: the layer itself is tracked
         object.__setattr__(store.home, "_of_keras3", tuple(nested))
@@ -49,16 +50,16 @@ def adopt(host: Any, store: VariableStore) -> None:
 
 def _adopt_in_keras2(layer: Any, store: VariableStore) -> None:
     """Variables are found without this, but not by ``save_weights``: it asks for a layer's own."""
-    for name in store.home._layers.keys() - store.shown:
-        _nest(layer, name, store.home._layers[name])
-    for name, variable in store.home._vars.items():
+    for name in store.layers.keys() - store.shown:
+        _nest(layer, name, store.layers[name])
+    for variable in store.variables.values():
         if variable.ref() not in store.shown:
             own = layer._trainable_weights if variable.trainable else layer._non_trainable_weights
             own.append(variable)
             store.shown.add(variable.ref())
     for key in store.regularizers.keys() - store.shown:
         layer.add_loss(store.regularizers[key])  # a callable: Keras 2 asks it each time
-    store.shown |= store.home._layers.keys() | store.regularizers.keys()
+    store.shown |= store.layers.keys() | store.regularizers.keys()
 
 
 def _is_keras3_layer(value: Any) -> bool:
@@ -72,13 +73,13 @@ def _adopt_in_keras3(layer: Any, store: VariableStore) -> None:
     locked = tracker.locked  # a layer that was built refuses further variables
     tracker.unlock()
     try:
-        for name, inner in store.home._layers.items():
+        for name, inner in store.layers.items():
             if name not in store.shown and _is_keras3_layer(inner):
                 _nest(layer, name, inner)
                 store.shown.add(name)
-        foreign = [variable for inner in store.home._layers.values()  # of Keras 2
+        foreign = [variable for inner in store.layers.values()  # of Keras 2
                    if not _is_keras3_layer(inner) for variable in inner.variables]
-        for variable in [*store.home._vars.values(), *foreign]:
+        for variable in [*store.variables.values(), *foreign]:
             if variable.ref() not in store.shown:
                 layer._track_variable(_keras_variable()(variable))
                 store.shown.add(variable.ref())
@@ -110,7 +111,7 @@ def _show_losses(layer: Any, store: VariableStore) -> None:
     views = [v for v in layer._trainable_variables if isinstance(v, _keras_variable())]
     losses: dict[int, list[Any]] = {}
     for loss in store.regularizers.values():
-        owner = loss.args[0]
+        owner = loss.args[0]  # of the variable or layer
         if views and not _is_keras3_layer(owner):
             view = next((v for v in views if v.value is owner), views[0])
             losses.setdefault(id(view), []).append(loss)
@@ -124,7 +125,7 @@ def _sum_of(losses: list[Any], _variable: Any) -> Any:
 
 
 @functools.cache
-def _keras_variable() -> type:
+def _keras_variable() -> Any:
     """A Keras 3 variable that is a view on a variable of TensorFlow."""
     keras = sys.modules["keras"]
 

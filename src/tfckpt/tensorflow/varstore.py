@@ -1,4 +1,4 @@
-"""What ``tf.compat.v1.get_variable`` makes in a decorated method, kept with the object it is made for.
+"""What ``tf.compat.v1.get_variable`` makes in a decorated method, kept with its object.
 
 TensorFlow asks a store, which it keeps with the current graph, for each variable that
 ``get_variable`` names (``python/ops/variable_scope.py``). Outside graphs that store forgets, so
@@ -28,10 +28,12 @@ class VariableStore:
     """Variables, nested layers and regularizers of one object, by their TF1 names.
 
     Attributes:
-        home: A ``tf.Module`` that holds them. The object tracks it, so checkpoints and
-            ``variables`` find them, and attached to the object before this is made. Its attributes have the names that TensorFlow 2.15's shim
-            gave them: object-based checkpoints of either load in the other.
-        regularizers: By name, what computes a loss of a variable or of a nested layer.
+        home: A ``tf.Module`` that holds them, attached to the object before this is made. The
+            object tracks it, so checkpoints and ``variables`` find them. Its attributes have the
+            names of TensorFlow 2.15's shim: object-based checkpoints of either load in the other.
+        variables: By name.
+        layers: By name, those of `get_or_create_layer`.
+        regularizers: By name, what computes a loss; its argument is the variable or nested layer.
         local: Variables outside of the collection of global ones. TF1 doesn't save these.
         shown: What the object was shown already, by name or by ``ref()``; `hosts.py` keeps it.
     """
@@ -41,9 +43,9 @@ class VariableStore:
 
     def __init__(self, home: Any) -> None:
         self.home = home
-        self.home._vars = {}
-        self.home._layers = {}
-        self.regularizers: dict[str, Callable[[], Any]] = {}
+        home._vars, home._layers = {}, {}  # noqa: SLF001 - TensorFlow's names
+        self.variables, self.layers = home._vars, home._layers  # noqa: SLF001 - as it wraps them
+        self.regularizers: dict[str, functools.partial[Any]] = {}
         self.local: dict[str, Any] = {}
         self.shown: set[Any] = set()
         self._starts: dict[str, dict[str, int]] = {}
@@ -120,7 +122,7 @@ class VariableStore:
         dtype = tf.as_dtype(tf.float32 if dtype is None else dtype).base_dtype
         if initializer is not None and not callable(initializer):
             dtype = tf.convert_to_tensor(initializer).dtype  # what was asked for is a default
-        found = self.home._vars.get(name)
+        found = self.variables.get(name)
         if found is None:
             found = self.local.get(name)
         if found is not None:
@@ -141,7 +143,7 @@ class VariableStore:
             if collections and tf.compat.v1.GraphKeys.GLOBAL_VARIABLES not in collections:
                 self.local[name] = made
             else:
-                self.home._vars[name] = made
+                self.variables[name] = made
         if regularizer is not None:
             self._regularize(name, made, regularizer)
         return made
@@ -156,17 +158,17 @@ class VariableStore:
 
     def get_or_create_layer(self, name: str, create: Callable[[], Any]) -> Any:
         """The nested Keras layer of a name; made if there is none."""
-        if name not in self.home._layers:
+        if name not in self.layers:
             layer = create()
-            self.home._layers[name] = layer
+            self.layers[name] = layer
             if hasattr(layer, "losses"):
                 self.regularizers[name] = functools.partial(_sum_of_losses, layer)
-        return self.home._layers[name]
+        return self.layers[name]
 
 
 def current_store() -> VariableStore | None:
     """The store of the decorated method that is running, if one is."""
-    store = variable_scope._get_default_variable_store()
+    store = variable_scope._get_default_variable_store()  # noqa: SLF001
     return store if isinstance(store, VariableStore) else None
 
 
