@@ -65,3 +65,47 @@ def test_nothing_is_kept_alive(run):
 def test_behaviour_96_tables_and_iterators_go_both_ways(run):
     there = {"table": [["a", 1], ["b", 2]], "dense": 6.0, "next": True}
     assert run("objects_with_values") == {"same": True, "theirs here": there, "ours there": there}
+
+
+@pytest.fixture
+def run_in_session(tf2, tmp_path):
+    """Calls a function of session_snippets.py in each TensorFlow."""
+    def call(function, **arguments):
+        return tf2(function, module="session_snippets", folder=str(tmp_path), **arguments)
+
+    return call
+
+
+@pytest.mark.parametrize("use_resource", [False, True], ids=["reference", "resource"])
+def test_behaviour_117_a_saver_in_a_session_and_a_finalized_graph(run_in_session, use_resource):
+    assert run_in_session("session_saver", use_resource=use_resource) == {
+        "refused": ["a variable of the graph has no value yet", True], "path": "ours-4",
+        "same": True, "restored": True, "table": 1, "restored there": True, "added": 0}
+
+
+def test_behaviour_117_objects_go_both_ways_between_sessions_and_eager_code(run_in_session):
+    assert run_in_session("session_checkpoint") == {
+        "same": True, "eager": [[3.0, 3.0], 3.0],
+        "without a session":
+            "the values of graph variables are in a session, and there is none",
+        "object": [[3.0, 3.0], 9.0], "name": [[3.0, 3.0], 9.0], "added": 0,
+        "load_checkpoint": 9.0}
+
+
+def test_behaviour_119_initialize_or_restore_with_a_file_and_without(run_in_session):
+    assert run_in_session("initialize_or_restore") == {
+        "no file": [[3.0, 3.0], 3.0], "part of it": [[5.0, 5.0], 3.0],
+        "asked later": [[5.0, 5.0], 3.0]}
+
+
+@pytest.mark.parametrize("use_resource", [False, True], ids=["reference", "resource"])
+def test_behaviour_45_the_stored_value_becomes_the_initial_value(run_in_session, use_resource):
+    assert run_in_session("init_from_graph", use_resource=use_resource) == {
+        "matched": ["old/a", "old/p", "old/t"],
+        "values": [[1.0, 2.0], [[1.0], [2.0], [3.0]], 4, 7.0],
+        "refused": "1 entries of the map lead nowhere, 1 names of the map are not in the"
+                   " checkpoint, 1 variables and stored tensors differ in shape or dtype"}
+
+
+def test_a_scope_of_get_variable_is_filled_from_a_scope(run_in_session):
+    assert run_in_session("scopes") == [[1.0, 2.0], [3.0, 4.0, 5.0], 9.0]

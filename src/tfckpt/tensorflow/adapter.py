@@ -10,14 +10,38 @@ TensorFlow 2.15 and 2.21.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
-from tensorflow.python.ops import resource_variable_ops, variables
+import tensorflow as tf
+from tensorflow.python.ops import (
+    ref_variable,
+    resource_variable_ops,
+    variable_scope,
+    variables,
+)
 from tensorflow.python.trackable import base, python_state
+from tensorflow.python.training import checkpoint_utils
+from tensorflow.python.training.saving import saveable_object
 
 from tfckpt.tensorflow.leaves import EagerVariable, SavingVariable
-from tfckpt.tensorflow.parents import TensorFlowObject, TensorFlowOptimizer, TensorFlowState
-from tfckpt.train.adapters import Adapter
+from tfckpt.tensorflow.parents import (
+    TensorFlowObject,
+    TensorFlowOptimizer,
+    TensorFlowSaveable,
+    TensorFlowState,
+)
+from tfckpt.tensorflow.sessions import (
+    GraphVariable,
+    assign_variables,
+    initialize,
+    read_variables,
+)
+from tfckpt.train.adapters import Adapter, stand_in
+from tfckpt.train.variables import PartitionedVariable
+
+if TYPE_CHECKING:
+    import numpy as np
 
 __all__ = ["ADAPTER", "TensorFlowAdapter"]
 
@@ -27,7 +51,14 @@ class TensorFlowAdapter(Adapter):
 
     def stand_in(self, live: Any, memory: dict[str, Any]) -> Any:
         if isinstance(live, resource_variable_ops.BaseResourceVariable):
-            return EagerVariable(live, memory, self)
+            kind = GraphVariable if live._in_graph_mode else EagerVariable  # noqa: SLF001 - no other way
+            return kind(live, memory, self)
+        if isinstance(live, ref_variable.RefVariable):
+            return GraphVariable(live, memory, self)
+        if isinstance(live, variables.PartitionedVariable):
+            return PartitionedVariable.of_parts([stand_in(part) for part in live])
+        if isinstance(live, saveable_object.SaveableObject):
+            return TensorFlowSaveable(live, memory, self)
         if isinstance(live, variables.Variable) or resource_variable_ops.is_resource_variable(live):
             return SavingVariable(live, memory, self)
         if not isinstance(live, base.Trackable):
@@ -37,6 +68,40 @@ class TensorFlowAdapter(Adapter):
         if "get_slot_names" in dir(live):  # as TensorFlow asks: hasattr would run __getattr__
             return TensorFlowOptimizer(live, memory, self)
         return TensorFlowObject(live, memory, self)
+
+    def read_all(self, leaves: Sequence[Any]) -> list[np.ndarray[Any, Any]]:
+        in_graph = [leaf for leaf in leaves if isinstance(leaf, GraphVariable)]
+        fetched = iter(read_variables(in_graph) if in_graph else ())
+        return [next(fetched) if isinstance(leaf, GraphVariable) else leaf.read()
+                for leaf in leaves]
+
+    def assign_all(self, pairs: Sequence[tuple[Any, np.ndarray[Any, Any]]]) -> None:
+        in_graph = [pair for pair in pairs if isinstance(pair[0], GraphVariable)]
+        for leaf, array in pairs:
+            if not isinstance(leaf, GraphVariable):
+                leaf.write(array)
+        if in_graph:
+            assign_variables(in_graph)
+
+    def set_initial(self, prefix: str, loads: Sequence[tuple[Any, str]]) -> None:
+        for leaf, key in loads:
+            info = leaf.live._save_slice_info  # noqa: SLF001 - as TensorFlow does
+            # What TensorFlow's init_from_checkpoint does itself: the initializer reads the file.
+            checkpoint_utils._set_checkpoint_initializer(  # noqa: SLF001
+                leaf.live, prefix, key, info.spec if info else "")
+
+    def initialize(self, stand_ins: Sequence[Any]) -> None:
+        initialize(item.live for item in stand_ins)
+
+    def variables(self) -> list[Any] | None:
+        if tf.executing_eagerly():
+            return None
+        return [*tf.compat.v1.global_variables(),
+                *tf.compat.v1.get_collection(tf.compat.v1.GraphKeys.SAVEABLE_OBJECTS)]
+
+    def named_variables(self) -> dict[str, Any]:
+        store = variable_scope._get_default_variable_store()  # noqa: SLF001 - as TensorFlow does
+        return {**store._vars, **store._partitioned_vars}  # noqa: SLF001
 
 
 ADAPTER = TensorFlowAdapter()

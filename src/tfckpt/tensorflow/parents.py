@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import tensorflow as tf
 from tensorflow.python.saved_model import registration
+from tensorflow.python.training.saving import saveable_object, saveable_object_util
 
 from tfckpt.errors import UnsupportedError, VariableError
 from tfckpt.format.objectgraph import VARIABLE_VALUE
 from tfckpt.tensorflow.order import Ordered, uid_of
-from tfckpt.tensorflow.saveables import own_values, read_now, restore_now, specs_of
+from tfckpt.tensorflow.saveables import (
+    Spec,
+    attribute_of,
+    own_values,
+    read_now,
+    restore_now,
+    specs_for_saver,
+    specs_of,
+)
+from tfckpt.tensorflow.sessions import graphed, lazy_values, restore_values
 from tfckpt.tensorflow.tensors import tensor_of
 from tfckpt.train.adapters import stand_in
 from tfckpt.train.objects import PythonState, Waiting
 from tfckpt.train.standins import LiveObject, LiveOptimizer
 from tfckpt.train.variables import Variable
 
-__all__ = ["TensorFlowObject", "TensorFlowOptimizer", "TensorFlowState"]
+__all__ = ["TensorFlowObject", "TensorFlowOptimizer", "TensorFlowSaveable", "TensorFlowState"]
 
 class _Position:
     """What waits on an object of TensorFlow's, as TensorFlow expects it there.
@@ -69,17 +81,44 @@ class TensorFlowObject(Ordered, LiveObject):
                                 got=type(self.live).__name__) from None
         return children
 
+    @property
+    def waits_for_run(self) -> bool:  # type: ignore[override]  # only read
+        return not tf.executing_eagerly()
+
     def own_values(self) -> dict[str, Any]:
-        specs = self._specs()
-        return own_values(specs, read_now(specs))
+        return self._values(None, self._specs)
 
     def set_own_values(self, values: dict[str, Any]) -> None:
-        restore_now(self._specs(), values)
+        self._set_values(None, self._specs, values)
+
+    def saver_values(self, name: str) -> dict[str, Any]:
+        return self._values(name, partial(specs_for_saver, self.live, name))
+
+    def set_saver_values(self, name: str, values: dict[str, Any]) -> None:
+        self._set_values(name, partial(specs_for_saver, self.live, name), values)
+
+    def _values(self, name: str | None, make: Callable[[], list[Spec]]) -> dict[str, Any]:
+        if not tf.executing_eagerly():
+            # Most objects store nothing; for those nothing is kept.
+            return lazy_values(graphed(self.live, name, make)) if self._may_store() else {}
+        specs = make()
+        return own_values(specs, read_now(specs))
+
+    def _set_values(self, name: str | None, make: Callable[[], list[Spec]],
+                    values: dict[str, Any]) -> None:
+        if tf.executing_eagerly():
+            restore_now(make(), values)
+        else:
+            restore_values(graphed(self.live, name, make), values)
+
+    def _may_store(self) -> bool:
+        return isinstance(self.live, saveable_object.SaveableObject) or bool(
+            saveable_object_util.saveable_objects_from_trackable(self.live))
 
     def attribute_of(self, name: str) -> str:
-        return next((spec.attribute for spec in self._specs() if spec.name == name), name)
+        return attribute_of(self.live, name)
 
-    def _specs(self) -> list[Any]:
+    def _specs(self) -> list[Spec]:
         saver = registration.get_registered_saver_name(self.live)
         if saver:
             raise UnsupportedError(
@@ -95,6 +134,17 @@ class TensorFlowObject(Ordered, LiveObject):
     def wait_for_any(self, waiting: Waiting) -> None:
         self.live._maybe_initialize_trackable()  # noqa: SLF001 - as above
         self.live._self_name_based_restores.add(_Position(waiting))  # noqa: SLF001
+
+
+class TensorFlowSaveable(TensorFlowObject):
+    """A SaveableObject, as graphs list it among what a Saver saves."""
+
+    @property
+    def saver_name(self) -> str:
+        return str(self.live.name)
+
+    def _trackable_children(self) -> dict[str, Any]:
+        return {}
 
 
 class TensorFlowState(TensorFlowObject, PythonState):

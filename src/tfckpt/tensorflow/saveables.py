@@ -24,11 +24,13 @@ from tensorflow.python.training.saving import saveable_object, saveable_object_u
 from tfckpt.core.arrays import array_output
 from tfckpt.core.origin import Given, Part, Sliced
 from tfckpt.core.plan import Output
+from tfckpt.format.objectgraph import VARIABLE_VALUE
 from tfckpt.format.slices import Box, check_slice, parse_slice_spec
 from tfckpt.tensorflow.tensors import tensor_of, value_of
 from tfckpt.train.values import as_dtype
 
-__all__ = ["Spec", "cut", "own_values", "specs_of"]
+__all__ = ["InParts", "Spec", "attribute_of", "cut", "grouped", "own_values", "read_now",
+           "restore_now", "specs_for_saver", "specs_of"]
 
 
 class Spec(NamedTuple):
@@ -84,12 +86,42 @@ def specs_of(live: Any) -> list[Spec]:
     return found
 
 
-def _saveables(factory: Any, name: str) -> Iterator[Any]:
-    made = factory(name=name) if callable(factory) else factory
+def attribute_of(live: Any, name: str) -> str:
+    """The attribute in the object graph that a value belongs to, by the value's name."""
+    if saveable_compat.get_saveable_name(live):
+        return str(saveable_compat.get_saveable_name(live))
+    attributes = [own for own in saveable_object_util.saveable_objects_from_trackable(live)
+                  if own != trackable_utils.SERIALIZE_TO_TENSORS_NAME and name.startswith(own)]
+    return max(attributes, key=len, default=name)
+
+
+def specs_for_saver(live: Any, name: str) -> list[Spec]:
+    """What a trackable object stores for a Saver, under whole names.
+
+    Args:
+        live: The object, or a SaveableObject.
+        name: The name that it was given in a dict; nothing if it was in a list.
+    """
+    if isinstance(live, saveable_object.SaveableObject):
+        return [Spec(spec.name, "", spec, live) for spec in live.specs]
+    found = []
+    factories = saveable_object_util.saveable_objects_from_trackable(live, tf1_saver=True)
+    for own, factory in factories.items():
+        whole = own in {VARIABLE_VALUE, trackable_utils.SERIALIZE_TO_TENSORS_NAME}
+        full_name = (name if whole else f"{name}_{own}") if name else None  # a factory has its own
+        for saveable in _saveables(factory, full_name):
+            found += [Spec(spec.name, "", spec, saveable) for spec in saveable.specs]
+    return found
+
+
+def _saveables(factory: Any, name: str | None) -> Iterator[Any]:
+    made = factory
+    if callable(factory):
+        made = factory() if name is None else factory(name=name)
     if isinstance(made, saveable_object.SaveableObject):
         yield made
     else:
-        yield from saveable_object_util.saveable_objects_for_op(op=made, name=name)
+        yield from saveable_object_util.saveable_objects_for_op(op=made, name=name or made.name)
 
 
 def own_values(specs: list[Spec], tensors: list[Any]) -> dict[str, Any]:
@@ -121,10 +153,15 @@ def cut(spec: Spec, value: Any) -> Any:
     return value[tuple(slice(start, start + size) for start, size in box)]
 
 
-def restore_now(specs: list[Spec], values: dict[str, Any]) -> None:
-    """Restore an object outside a graph."""
+def grouped(specs: list[Spec]) -> list[list[Spec]]:
+    """Specs that are restored together."""
     by_saveable: dict[int, list[Spec]] = {}
     for spec in specs:
         by_saveable.setdefault(id(spec.saveable), []).append(spec)
-    for own in by_saveable.values():
+    return list(by_saveable.values())
+
+
+def restore_now(specs: list[Spec], values: dict[str, Any]) -> None:
+    """Restore an object outside a graph."""
+    for own in grouped(specs):
         own[0].saveable.restore([tensor_of(cut(spec, values[spec.name])) for spec in own], None)

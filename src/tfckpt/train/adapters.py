@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 __all__ = ["Adapter", "adapters", "any_framework", "arrays_of", "assign_all", "current_session",
-           "memory_of", "stand_in", "using_session"]
+           "initialize", "memory_of", "stand_in", "using_session", "waits_for_run"]
 
 # By the root package of a class that an object is an instance of. If it is one of several (a
 # Keras model is also TensorFlow's), the first adapter that knows it has it.
@@ -69,6 +69,18 @@ class Adapter(ABC):
         """Give each leaf its array, of its dtype and of a shape that it accepts."""
         for leaf, array in pairs:
             leaf.write(array)
+
+    def set_initial(self, prefix: str, loads: Sequence[tuple[Any, str]]) -> None:
+        """Have graph variables begin with values of a checkpoint when they are initialized.
+
+        Args:
+            prefix: The checkpoint.
+            loads: Leaves that wait for a run, and the key of each.
+        """
+        raise NotImplementedError
+
+    def initialize(self, stand_ins: Sequence[Any]) -> None:  # noqa: B027 - most have no graph
+        """Initialize objects of a graph, where they have an initializer."""
 
     def variables(self) -> list[Any] | None:
         """What a Saver without a list saves: the live variables of the framework's graph.
@@ -207,6 +219,21 @@ def assign_all(pairs: Iterable[tuple[Any, np.ndarray[Any, Any]]], *,
             variable.restore(array, as_initial=as_initial)
     for adapter, own in waiting.items():
         adapter.assign_all(own)
+
+
+def waits_for_run(value: Any) -> bool:
+    """Whether an object gets its values only when its graph is run in a session."""
+    return bool(getattr(value, "waits_for_run", False))
+
+
+def initialize(values: Iterable[Any]) -> None:
+    """Initialize those of these objects that wait for a run, each adapter asked once."""
+    waiting: dict[Adapter, list[Any]] = {}
+    for value in values:
+        if waits_for_run(value):
+            waiting.setdefault(value.adapter, []).append(value)
+    for adapter, own in waiting.items():
+        adapter.initialize(own)
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from typing import Any
 from tfckpt.core.index import Entry
 from tfckpt.core.source import Source
 from tfckpt.errors import CheckpointError
-from tfckpt.train.adapters import assign_all, memory_of
+from tfckpt.train.adapters import assign_all, memory_of, using_session, waits_for_run
 from tfckpt.train.graphview import GraphView, Stored, view_objects
 from tfckpt.train.loadreport import LoadReport, Mismatch, RestoreError
 from tfckpt.train.objects import Waiting
@@ -39,6 +39,7 @@ class NamedRestoration:
         self.source = source
         self.number = next_number()
         self.loaded: dict[str, None] = {}
+        self._in_graph: list[tuple[Variable, Entry]] = []
         self.mismatched: tuple[Mismatch, ...] = ()
 
     def missing(self, view: GraphView) -> list[Stored]:
@@ -60,11 +61,8 @@ class NamedRestoration:
             RestoreError: Something differs in shape or dtype; nothing was loaded.
         """
         found = self._find(view)
-        try:
-            arrays = [self.source.read_array(entry) for _, entry in found]
-        finally:
-            self.source.close()
-        assign_all((variable, array) for (variable, _), array in zip(found, arrays, strict=True))
+        self._load([pair for pair in found if not waits_for_run(pair[0])])
+        self._in_graph += [pair for pair in found if waits_for_run(pair[0])]
         for variable, entry in found:
             claim(variable, self.number)
             self.loaded[entry.key] = None
@@ -74,6 +72,19 @@ class NamedRestoration:
                 memory_of(value).setdefault("_waiting_for_any", []).append(waiting)
                 if isinstance(value, LiveObject):
                     value.wait_for_any(waiting)
+
+    def _load(self, pairs: list[tuple[Variable, Entry]]) -> None:
+        try:
+            arrays = [self.source.read_array(entry) for _, entry in pairs]
+        finally:
+            self.source.close()
+        assign_all((variable, array) for (variable, _), array in zip(pairs, arrays, strict=True))
+
+    def run(self, session: Any) -> None:
+        """Restore, in a session, what is in a graph; `restore` only found what it is."""
+        with using_session(session):
+            self._load([pair for pair in self._in_graph
+                        if not is_claimed(pair[0], self.number + 1)])
 
     def _find(self, view: GraphView) -> list[tuple[Variable, Entry]]:
         """Each variable that is in the checkpoint, and has nothing newer, with its entry."""

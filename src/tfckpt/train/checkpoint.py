@@ -16,7 +16,7 @@ from tfckpt.core.opening import open_source
 from tfckpt.core.source import Source
 from tfckpt.core.writer import write_plan
 from tfckpt.errors import CheckpointNotFoundError, VariableError, VariableTypeError
-from tfckpt.train.adapters import stand_in
+from tfckpt.train.adapters import stand_in, using_session
 from tfckpt.train.byname import NamedRestoration
 from tfckpt.train.graphview import GraphView, plan_objects, view_objects
 from tfckpt.train.loadreport import RestoreError
@@ -146,27 +146,38 @@ class Checkpoint(Trackable):
         assert self._save_counter is not None
         return self._save_counter
 
-    def write(self, file_prefix: Path, options: object = None) -> str:
+    def write(self, file_prefix: Path, options: object = None, *, session: Any = None) -> str:
         """Write a checkpoint exactly at a prefix: no number, no save counter, no state file.
 
         What is there already is replaced, and stays whole until then.
+
+        Args:
+            file_prefix: The prefix.
+            options: Not used.
+            session: The session that has the values of TensorFlow's graph variables; the
+                default one if it is None.
 
         Returns:
             The prefix.
         """
         prefix = as_path(file_prefix)
-        with no_collection():
+        with no_collection(), using_session(session):
             write_plan(plan_objects(self.view()), prefix, overwrite=True)
         return prefix
 
-    def save(self, file_prefix: Path, options: object = None) -> str:
+    def save(self, file_prefix: Path, options: object = None, *, session: Any = None) -> str:
         """Write a numbered checkpoint, and note it in the folder's state file.
+
+        Args:
+            file_prefix: The prefix, to which the number is added.
+            options: Not used.
+            session: As for `write`.
 
         Returns:
             The prefix with ``-`` and the number of this save.
         """
         counter = self._maybe_create_save_counter().assign_add(1)
-        prefix = self.write(f"{as_path(file_prefix)}-{int(counter)}")
+        prefix = self.write(f"{as_path(file_prefix)}-{int(counter)}", session=session)
         write_state(os.path.dirname(prefix) or ".", prefix, save_relative_paths=True)
         return prefix
 
@@ -198,7 +209,7 @@ class Checkpoint(Trackable):
         The only difference is that no save counter is made for it.
         """
         if save_path is None:
-            return NothingStatus()
+            return NothingStatus(self._lasting_view())
         with _open(save_path) as source:
             if source.style == "name-based":
                 return self._read_by_name(NamedRestoration(source))

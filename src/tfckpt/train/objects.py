@@ -601,7 +601,7 @@ def is_trackable(value: Any) -> bool:
     """Whether a value can be a child: a variable, an object of ours or of a framework, or a
     container of such.
     """
-    if isinstance(value, _OURS) or stand_in(value) is not value:
+    if isinstance(value, _OURS) or isinstance(stand_in(value), _OURS):
         return True
     if isinstance(value, tuple):  # other containers change; a tuple without children never will
         return hasattr(value, "_untracked") or any(

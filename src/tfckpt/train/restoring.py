@@ -24,7 +24,7 @@ from tfckpt.core.source import Source
 from tfckpt.errors import CheckpointError, CheckpointWarning
 from tfckpt.format.objectgraph import VARIABLE_VALUE, Attribute, Node, nodes_with_values
 from tfckpt.format.objectkeys import escape_local_name
-from tfckpt.train.adapters import assign_all, memory_of
+from tfckpt.train.adapters import assign_all, memory_of, using_session, waits_for_run
 from tfckpt.train.loadreport import LoadReport, Mismatch, RestoreError
 from tfckpt.train.objects import (
     PYTHON_STATE,
@@ -97,6 +97,7 @@ class Restoration:
         self.ambiguous: list[str] = []
         self._failed = False
         self._bound: dict[int, _Bound] = {}
+        self._in_graph: list[_Load] = []
         self._slots: dict[int, list[_Slot]] = {}
         for n, node in enumerate(self.nodes):
             for original, name, slot_id in node.slot_variables:
@@ -147,7 +148,8 @@ class Restoration:
             self._match(node_id, value, attached, new, waits)
             slots = self._slots_of(new)
             missing = [slot for slot in slots if not self._bind_slot(slot, new)]
-            loads = self._plan(new)
+            planned = self._plan(new)
+            loads = [load for load in planned if not waits_for_run(load.value)]
             arrays = self._read(loads)
             made = self._read_new_slots(missing)
         except BaseException:
@@ -159,6 +161,11 @@ class Restoration:
         for parent, name, child in waits:
             _wait(parent, name, self._waiting(child))
         self._give(loads, arrays)
+        self.loaded += [entry.key for load in planned for entry in load.wanted.values()]
+        for load in planned:
+            if waits_for_run(load.value):
+                claim(load.value, self.number)
+                self._in_graph.append(load)
         for slot, array in made:
             self._make_slot(slot, array)
         done = {slot.slot for slot, _ in made}
@@ -275,7 +282,19 @@ class Restoration:
             else:
                 _set_values(value, values)
         assign_all(variables)
-        self.loaded += [entry.key for load, _ in both for entry in load.wanted.values()]
+
+    def run(self, session: Any) -> None:
+        """Restore, in a session, what is in a graph; for it `start` only found what it is.
+
+        What a restore asked for later has restored since stays as it is.
+        """
+        loads = [load for load in self._in_graph if not is_claimed(load.value, self.number + 1)]
+        try:
+            arrays = self._read(loads)
+        finally:
+            self.source.close()
+        with using_session(session):
+            self._give(loads, arrays)
 
     def _make_slot(self, slot: _Slot, array: Any) -> None:
         optimizer, variable = self.bound(slot.optimizer), self.bound(slot.variable)

@@ -302,7 +302,7 @@ class Saver:
                 f"the checkpoint has {len(keys)} variables named {name!r}, and TensorFlow takes the"
                 f" last: {', '.join(keys)}", CheckpointWarning, stacklevel=2)
         with using_session(sess):
-            _give(items, arrays)
+            _give(items, arrays, {id(value): name for name, value in values.items()})
 
     def _find(self, items: list[Stored], names: StoredNames) -> dict[str, Entry]:
         """What each value is restored from.
@@ -395,6 +395,9 @@ def _stored(name: str, value: Any) -> list[Stored]:
     """What is stored for a variable or an object, under TensorFlow's names."""
     if isinstance(value, (Variable, PartitionedVariable)):
         return [Stored(value, "", name, value)]
+    if isinstance(value, LiveObject) and not isinstance(value, PythonState):
+        return [Stored(value, key, key, content)
+                for key, content in value.saver_values(name).items()]
     prefix = f"{name}_" if isinstance(value, PythonState) else name
     return [Stored(value, own, prefix + escape_local_name(own), content)
             for own, content in values_of(value).items()]
@@ -467,7 +470,7 @@ def _checked(value: Any, name: str) -> Any:
     if isinstance(value, (list, tuple)):
         return PartitionedVariable.of_parts([stand_in(part) for part in value])
     if isinstance(value, (Variable, PartitionedVariable)) or (
-            isinstance(value, Trackable) and values_of(value)):
+            isinstance(value, Trackable) and _stored(name, value)):
         return value
     raise VariableTypeError("this is nothing that a Saver can save", got=repr(value),
                             tensor=name or None)
@@ -485,7 +488,7 @@ def _place(entry: Entry) -> tuple[int, int]:
     return entry.shard_id, entry.offset
 
 
-def _give(items: list[Stored], arrays: dict[str, Any]) -> None:
+def _give(items: list[Stored], arrays: dict[str, Any], names: dict[int, str]) -> None:
     """Give everything its values: what can still refuse them, the user's own objects, first."""
     own: dict[int, dict[str, Any]] = {}
     objects = {id(item.owner): item.owner for item in items
@@ -498,7 +501,7 @@ def _give(items: list[Stored], arrays: dict[str, Any]) -> None:
             (state,) = own[key].values()
             value.deserialize(state[()])
         elif isinstance(value, LiveObject):
-            value.set_own_values(own[key])
+            value.set_saver_values(names[key], own[key])
         else:
             value._restore_from_tensors(own[key])  # noqa: SLF001 - TensorFlow's name, for overriding
     pairs: list[tuple[Variable, np.ndarray[Any, Any]]] = []

@@ -30,6 +30,7 @@ class _StandIn:
     """
 
     is_stand_in = True
+    waits_for_run = False  # whether values move only in a session's run
     live: Any
     memory: dict[str, Any]
     adapter: Adapter
@@ -155,6 +156,18 @@ class LiveObject(_StandIn, Trackable):
     def saver_name(self) -> str:
         """The name that it has for a Saver that is given it in a list; none by default."""
         return ""
+
+    def saver_values(self, name: str) -> dict[str, Any]:
+        """Values that a Saver stores, under whole names; see `own_values`.
+
+        Args:
+            name: The name that the object was given in a dict, or its own.
+        """
+        return {name + own: value for own, value in self.own_values().items()}
+
+    def set_saver_values(self, name: str, values: dict[str, Any]) -> None:
+        """Take over the values that `saver_values` named."""
+        self.set_own_values({own.removeprefix(name): value for own, value in values.items()})
 
     def wait_for_child(self, name: str, waiting: Waiting) -> None:
         """Have a child filled when the framework makes it; by default it never is."""

@@ -23,10 +23,11 @@ from collections.abc import Callable
 from typing import Any
 
 from tfckpt.format.objectkeys import object_key
+from tfckpt.train.adapters import initialize, using_session
 from tfckpt.train.byname import NamedRestoration
 from tfckpt.train.graphview import GraphView, Stored
 from tfckpt.train.loadreport import LoadReport, MatchError, Missing, nearest_keys
-from tfckpt.train.restoring import Restoration, describe
+from tfckpt.train.restoring import Restoration, describe, is_claimed, next_number
 from tfckpt.train.variables import Variable
 
 __all__ = ["LoadStatus", "NameBasedStatus", "NothingStatus", "ObjectStatus", "RestoreStatus"]
@@ -34,6 +35,9 @@ __all__ = ["LoadStatus", "NameBasedStatus", "NothingStatus", "ObjectStatus", "Re
 
 class RestoreStatus(ABC):
     """What `Checkpoint.restore` and `Checkpoint.read` return."""
+
+    _restoration: Any
+    _view: Callable[[], GraphView]
 
     @property
     @abstractmethod
@@ -56,11 +60,23 @@ class RestoreStatus(ABC):
         """Say that parts of the checkpoint may stay unused, and no warning is wanted."""
         return self
 
-    def run_restore_ops(self, session: Any = None) -> None:  # noqa: B027 - the same for all
-        """Do nothing: values are loaded at once. For scripts that ran them in a session."""
+    def run_restore_ops(self, session: Any = None) -> None:
+        """Give variables of a TensorFlow graph their values; all others have them already.
 
-    def initialize_or_restore(self, session: Any = None) -> None:  # noqa: B027 - likewise
-        """Do nothing: variables have values from the start, and restored ones keep theirs."""
+        Args:
+            session: The session; the default one if it is None.
+        """
+        self._restoration.run(session)
+
+    def initialize_or_restore(self, session: Any = None) -> None:
+        """`run_restore_ops`, and initialize what the checkpoint has no value for.
+
+        What has a value from a restore that was asked for later keeps it.
+        """
+        self.run_restore_ops(session)
+        with using_session(session):
+            initialize(value for value in self._view().objects
+                       if not is_claimed(value, self._restoration.number))
 
 
 LoadStatus = RestoreStatus
@@ -192,11 +208,28 @@ class NameBasedStatus(RestoreStatus):
 
 
 class NothingStatus(RestoreStatus):
-    """Status of restoring nothing, because there is no checkpoint yet."""
+    """Status of restoring nothing, because there is no checkpoint yet.
+
+    Args:
+        view: Looks at the program's objects as they are now.
+    """
+
+    def __init__(self, view: Callable[[], GraphView]) -> None:
+        self._view = view
+        self._number = next_number()
 
     @property
     def report(self) -> LoadReport:
         return LoadReport(notes=("no checkpoint was given to restore from",))
+
+    def run_restore_ops(self, session: Any = None) -> None:
+        """Do nothing: there is no checkpoint."""
+
+    def initialize_or_restore(self, session: Any = None) -> None:
+        """Initialize variables of a graph that no restore since has given a value."""
+        with using_session(session):
+            initialize(value for value in self._view().objects
+                       if not is_claimed(value, self._number))
 
     def assert_consumed(self) -> NothingStatus:
         """Raise: nothing was restored.
