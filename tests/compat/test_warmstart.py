@@ -87,11 +87,11 @@ def test_every_setting_does_what_it_does_in_tensorflow(tmp_path, old, tf):
     """Behaviours 46 to 49."""
     (tmp_path / "old").write_text("apple\norange\nguava\n")
     (tmp_path / "new").write_text("guava\nkiwi\napple\npear\n")
-    for variables, settings in CASES:
+    for variables, case in CASES:
         settings = {key: {name: [str(tmp_path / part) if isinstance(part, str) else part
                                  for part in info] if isinstance(info, list) else info
                           for name, info in value.items()} if isinstance(value, dict) else value
-                    for key, value in settings.items()}
+                    for key, value in case.items()}
         theirs = tf("warm_started", "warmstart_snippets", path=old, variables=variables,
                     settings=settings)
         if isinstance(theirs, str):

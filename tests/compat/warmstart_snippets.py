@@ -4,6 +4,11 @@ import numpy as np
 from snippets import tf1
 
 
+def filler(value):
+    """An initializer; TensorFlow gives it a shape that is a tensor."""
+    return lambda shape: tf1.fill(shape, value)
+
+
 def warm_started(path, variables, settings):
     """Value of each variable after tf1.train.warm_start, or the kind of its error.
 
@@ -13,11 +18,9 @@ def warm_started(path, variables, settings):
         settings: Arguments of warm_start; vocabularies as lists of VocabInfo's arguments.
     """
     settings = dict(settings)
-    for name, info in list(settings.get("var_name_to_vocab_info", {}).items()):
-        info = list(info)
-        value = info[5]
-        info[5] = lambda shape, value=value, **_: tf1.fill(shape, value)  # shape is a tensor
-        settings["var_name_to_vocab_info"] = {name: tf1.train.VocabInfo(*info)}
+    settings["var_name_to_vocab_info"] = {
+        name: tf1.train.VocabInfo(*info[:5], filler(info[5]), info[6])
+        for name, info in settings.get("var_name_to_vocab_info", {}).items()}
     with tf1.Graph().as_default(), tf1.Session() as session:
         made = {}
         for name, shape, parts, trainable in variables:
