@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
+from tensorflow.python.distribute import sharded_variable
 from tensorflow.python.ops import (
     ref_variable,
     resource_variable_ops,
@@ -59,6 +60,8 @@ class TensorFlowAdapter(Adapter):
             return PartitionedVariable.of_parts([stand_in(part) for part in live])
         if isinstance(live, saveable_object.SaveableObject):
             return TensorFlowSaveable(live, memory, self)
+        if isinstance(live, sharded_variable.ShardedVariableMixin):
+            return TensorFlowObject(live, memory, self)
         if isinstance(live, variables.Variable) or resource_variable_ops.is_resource_variable(live):
             return SavingVariable(live, memory, self)
         if not isinstance(live, base.Trackable):

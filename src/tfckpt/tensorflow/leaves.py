@@ -13,7 +13,7 @@ from tfckpt.format.dtypes import DType
 from tfckpt.tensorflow.order import Ordered
 from tfckpt.tensorflow.tensors import array_of, tensor_of
 from tfckpt.train.standins import LiveVariable
-from tfckpt.train.values import Shape, as_dtype, as_shape
+from tfckpt.train.values import Shape, as_dtype, as_shape, is_compatible
 from tfckpt.train.variables import SaveSliceInfo
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class TensorFlowVariable(Ordered, LiveVariable):
         return self.array.shape if shape is None else shape
 
     def accepts(self, shape: Shape) -> bool:
-        return bool(self.live.shape.is_compatible_with(shape))
+        return is_compatible(as_shape(self.live.shape), shape)
 
     @property
     def save_slice_info(self) -> SaveSliceInfo | None:  # type: ignore[override]  # only read
@@ -68,7 +68,8 @@ class EagerVariable(TensorFlowVariable):
 
 
 class SavingVariable(TensorFlowVariable):
-    """A variable that isn't just one value in one place, as those of a MirroredStrategy.
+    """A variable that isn't just one value in one place, as those of a MirroredStrategy, or that
+    stands for another, as those of Keras 3.
 
     TensorFlow's own saving code says what is stored, and spreads what is restored.
     """
@@ -80,8 +81,9 @@ class SavingVariable(TensorFlowVariable):
 
     @property
     def dtype(self) -> DType:
-        # An AutoCastVariable changes its own with the scope that it is used in.
-        return as_dtype(getattr(self.live, "true_dtype", self.live.dtype).base_dtype.name)
+        # Not its own: that of an AutoCastVariable changes with the scope that it is used in, and
+        # that of a Keras 3 variable is text.
+        return as_dtype(self._saveable.specs[0].dtype.base_dtype.name)
 
     def read(self) -> np.ndarray[Any, Any]:
         tensor = self._saveable.specs[0].tensor

@@ -7,6 +7,8 @@ from functools import partial
 from typing import Any
 
 import tensorflow as tf
+from tensorflow.python.checkpoint import util
+from tensorflow.python.framework import ops
 from tensorflow.python.saved_model import registration
 from tensorflow.python.training.saving import saveable_object, saveable_object_util
 
@@ -63,7 +65,8 @@ class _Position:
     def restore(self, trackable: Any, reader: object = None) -> None:
         """Give an object that has appeared what waits for it."""
         if self._value is None:
-            self._waiting.fill(stand_in(trackable))
+            with ops.init_scope():  # out of the function that is being traced, if one is
+                self._waiting.fill(stand_in(trackable))
 
     def eager_restore(self, trackable: Any) -> None:
         """The same, for whatever has appeared below an object."""
@@ -84,6 +87,10 @@ class TensorFlowObject(Ordered, LiveObject):
     @property
     def waits_for_run(self) -> bool:  # type: ignore[override]  # only read
         return not tf.executing_eagerly()
+
+    @property
+    def full_name(self) -> str:
+        return str(util.get_full_name(self.live))
 
     def own_values(self) -> dict[str, Any]:
         return self._values(None, self._specs)

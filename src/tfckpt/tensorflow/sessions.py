@@ -32,7 +32,7 @@ __all__ = ["GraphVariable", "assign_variables", "graphed", "initialize", "lazy_v
 
 # How references and resources say it.
 _UNINITIALIZED = re.compile(
-    r"(?:uninitialized value|Could not find variable|reading resource variable) ([^\s]+[^\s.])")
+    r"(?:uninitialized value|Could not find variable|reading resource variable) (\S*[^\s.])")
 
 
 class GraphVariable(TensorFlowVariable):

@@ -232,7 +232,7 @@ def _attribute(item: Stored) -> Attribute:
     if not isinstance(item.owner, LiveObject):
         return Attribute(item.name, "", item.key)
     name = item.owner.attribute_of(item.name)
-    return Attribute(name, "", item.key.removesuffix(item.name) + name)
+    return Attribute(name, item.owner.full_name, item.key.removesuffix(item.name) + name)
 
 
 def _with_values(view: GraphView, own: dict[int, list[Attribute]]) -> set[int]:

@@ -166,9 +166,7 @@ class Restoration:
             if waits_for_run(load.value):
                 claim(load.value, self.number)
                 self._in_graph.append(load)
-        for slot, array in made:
-            self._make_slot(slot, array)
-        done = {slot.slot for slot, _ in made}
+        done = {slot.slot for slot, array in made if self._make_slot(slot, array)}
         for slot in missing:
             if slot.slot not in done:  # waits until the optimizer makes it
                 self.bound(slot.optimizer).wait_for_slot(
@@ -296,14 +294,17 @@ class Restoration:
         with using_session(session):
             self._give(loads, arrays)
 
-    def _make_slot(self, slot: _Slot, array: Any) -> None:
+    def _make_slot(self, slot: _Slot, array: Any) -> bool:
         optimizer, variable = self.bound(slot.optimizer), self.bound(slot.variable)
         key = self.nodes[slot.slot].attributes[0].checkpoint_key
         made = optimizer.make_slot(variable, slot.name, array, self.source.index[key].dtype)
+        if made is None:  # a framework's optimizer that doesn't make any just now
+            return False
         claim(made, self.number)
         self._bound[slot.slot] = _Bound(made)
         self.filled.add(slot.slot)
         self.loaded.append(key)
+        return True
 
     def _wanted(self, node_id: int, value: Any) -> dict[str, Entry]:
         """Entries of the values that an object takes, by the value's name."""

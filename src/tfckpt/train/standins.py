@@ -141,6 +141,11 @@ class LiveObject(_StandIn, Trackable):
     def _trackable_children(self) -> dict[str, Any]:
         """Its children by name, live ones or stand-ins."""
 
+    @property
+    def full_name(self) -> str:
+        """What the object graph has as the full name of its values; nothing by default."""
+        return ""
+
     def own_values(self) -> dict[str, Any]:
         """Values that it stores itself, by name."""
         return {}

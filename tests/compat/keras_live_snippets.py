@@ -1,0 +1,201 @@
+"""tfckpt on live Keras models, in TensorFlow's own process. See live_snippets.py.
+
+``which`` says whose: tf.keras of 2.15, tf_keras or Keras 3 of 2.21.
+"""
+
+import importlib
+import os
+
+import numpy as np
+import tensorflow as tf
+from live_snippets import content, same_files
+
+import tfckpt
+
+X, Y = np.linspace(-1, 1, 8, dtype=np.float32).reshape(4, 2), np.ones((4, 1), np.float32)
+
+
+def keras_of(which):
+    return tf.keras if which == "tf.keras" else importlib.import_module(which)
+
+
+def make(keras, optimizer="Adam"):
+    """A model that isn't built yet, compiled."""
+    model = keras.Sequential([keras.layers.Dense(3, name="first"),
+                              keras.layers.BatchNormalization(), keras.layers.Dense(1)])
+    if optimizer.startswith("legacy "):
+        made = getattr(keras.optimizers.legacy, optimizer[7:])(0.1)
+    else:
+        made = getattr(keras.optimizers, optimizer)(0.1)
+    model.compile(made, "mse", metrics=["mae"])
+    return model
+
+
+def trained(keras, optimizer="Adam", steps=2):
+    model = make(keras, optimizer)
+    for _ in range(steps):
+        model.train_on_batch(X, Y)
+    return model
+
+
+def state(model):
+    """All values of a model and its optimizer."""
+    variables = model.optimizer.variables
+    return [np.asarray(value) for value in
+            [*model.get_weights(), *(variables() if callable(variables) else variables)]]
+
+
+def equal(first, second):
+    return len(first) == len(second) and all(map(np.array_equal, first, second))
+
+
+def models(folder, which, optimizer):
+    """Files byte for byte, and a restore that waits for the model to be built."""
+    keras = keras_of(which)
+    model = trained(keras, optimizer)
+    found = {"same": same_files(folder, {"model": model}),
+             "same as root": same_files(folder, {}, root=model),
+             "same beside": same_files(folder, {"optimizer": model.optimizer, "model": model})}
+    path = tfckpt.Checkpoint(model=model).write(os.path.join(folder, "ckpt"))
+    later = make(keras, optimizer)
+    status = tfckpt.Checkpoint(model=later).read(path)
+    later.predict(X, verbose=0)  # builds it, inside a function
+    found["weights"] = equal(model.get_weights(), later.get_weights())
+    model.train_on_batch(X, Y)
+    later.train_on_batch(X, Y)  # makes the optimizer's variables
+    status.assert_consumed()
+    found["next step"] = equal(state(model), state(later))
+    there = make(keras, optimizer)
+    theirs = tf.train.Checkpoint(model=there).read(path)
+    there.train_on_batch(X, Y)
+    theirs.assert_consumed()
+    found["theirs"] = equal(state(model), state(there))
+    return found
+
+
+def root_or_child(folder, which):
+    """What a model that was saved as a child says to one that is the root, and the other way."""
+    import warnings
+
+    keras = keras_of(which)
+    model = trained(keras)
+    as_child = tfckpt.Checkpoint(model=model).write(os.path.join(folder, "child"))
+    as_root = tfckpt.Checkpoint(model).write(os.path.join(folder, "root"))
+    said = []
+    for checkpoint, path in ((tfckpt.Checkpoint(model), as_child),
+                             (tfckpt.Checkpoint(model=model), as_root)):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            checkpoint.read(path).expect_partial()
+        said += [str(item.message).partition(". ")[2] for item in caught
+                 if issubclass(item.category, tfckpt.CheckpointWarning)]
+    return said
+
+
+def save_weights(folder, which):
+    """Keras 2's own files in TensorFlow's format, read by us, and ours by it."""
+    keras = keras_of(which)
+    model = trained(keras)
+    theirs = os.path.join(folder, "theirs")
+    model.save_weights(theirs)
+    later = make(keras)
+    status = tfckpt.Checkpoint(later).read(theirs)
+    later.predict(X, verbose=0)
+    status.assert_existing_objects_matched()
+    ours = tfckpt.Checkpoint(model).write(os.path.join(folder, "ours"))
+    there = make(keras)
+    loaded = there.load_weights(ours)
+    there.predict(X, verbose=0)
+    loaded.assert_existing_objects_matched()
+    inference = keras.Sequential([keras.layers.Dense(3), keras.layers.BatchNormalization(),
+                                  keras.layers.Dense(1)])
+    weights_only = os.path.join(folder, "weights")
+    built = keras.Sequential(model.layers)
+    built.build((None, 2))
+    built.save_weights(weights_only)
+    consumed = tfckpt.Checkpoint(inference).read(weights_only)
+    inference.predict(X, verbose=0)
+    consumed.assert_consumed()  # right after predict
+    return {"same": content(theirs) == content(ours),
+            "theirs here": equal(model.get_weights(), later.get_weights()),
+            "ours there": equal(model.get_weights(), there.get_weights()),
+            "consumed": equal(model.get_weights(), inference.get_weights())}
+
+
+def names(folder, which):
+    """A model's weights in a Saver: the names that a session had, and back."""
+    keras = keras_of(which)
+    model = trained(keras)
+    path = tfckpt.Saver(model.weights).save(None, os.path.join(folder, "m"))
+    before = model.get_weights()
+    model.set_weights([0 * value for value in before])
+    tfckpt.Saver(model.weights).restore(None, path)
+    return {"names": [name for name, _ in tfckpt.list_variables(path)][-2:],
+            "restored": equal(before, model.get_weights())}
+
+
+def slots(folder):
+    """Slots of a TF1 optimizer: made when the restore finds both, or else when they come."""
+    optimizer, v = tf.compat.v1.train.AdamOptimizer(0.1), tf.Variable([1.0, 2.0], name="v")
+    optimizer.minimize(lambda: tf.reduce_sum(v * v), var_list=[v])
+    checkpoint = tfckpt.Checkpoint(optimizer=optimizer, v=v)
+    theirs = tf.train.Checkpoint(optimizer=optimizer, v=v).write(os.path.join(folder, "theirs"))
+    path = checkpoint.write(os.path.join(folder, "ours"))
+    found = {"same": content(theirs) == content(path)}
+    m, power = optimizer.get_slot(v, "m").numpy(), optimizer._get_beta_accumulators()[0].numpy()
+
+    def is_restored(root):
+        slot = root.optimizer.get_slot(root.v, "m")
+        return slot is not None and bool(np.array_equal(slot.numpy(), m))
+
+    for first, second in (("v", "optimizer"), ("optimizer", "v")):
+        root, made = tf.Module(), {"v": lambda: tf.Variable([0.0, 0.0], name="v"),
+                                   "optimizer": lambda: tf.compat.v1.train.AdamOptimizer(0.1)}
+        status = tfckpt.Checkpoint(root).read(path)
+        setattr(root, first, made[first]())
+        setattr(root, second, made[second]())
+        found[f"{first} first"] = is_restored(root)
+        waits = [key for key in status.report.unused if "beta" in key]
+        root.optimizer.minimize(lambda v=root.v: tf.reduce_sum(v * 0.0), var_list=[root.v])
+        status.assert_consumed()
+        got = root.optimizer._get_beta_accumulators()[0].numpy()
+        found[f"powers wait, {first} first"] = [len(waits), bool(np.isclose(got, power * 0.9))]
+    return found
+
+
+def mirrored(folder):
+    (cpu,) = tf.config.list_physical_devices("CPU")  # as two; only in a process that is new
+    tf.config.set_logical_device_configuration(cpu, 2 * [tf.config.LogicalDeviceConfiguration()])
+    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    with strategy.scope():
+        v = tf.Variable([1.0, 2.0], name="v")
+        total = tf.Variable(4.0, synchronization=tf.VariableSynchronization.ON_READ,
+                            aggregation=tf.VariableAggregation.SUM, name="total")
+    same = same_files(folder, {"v": v, "total": total})
+    before = total.numpy()
+    v.assign([0.0, 0.0])
+    total.assign(0.0)
+    tfckpt.Checkpoint(v=v, total=total).read(os.path.join(folder, "theirs")).assert_consumed()
+    path = tfckpt.Saver([v, total]).save(None, os.path.join(folder, "names"))
+    return {"replicas": len(strategy.experimental_local_results(v)), "same": same,
+            "values": [value.numpy().tolist() for value in strategy.experimental_local_results(v)],
+            "total": bool(total.numpy() == before), "names": tfckpt.list_variables(path)}
+
+
+def sharded(folder):
+    """A variable of the ParameterServerStrategy: one tensor in slices."""
+    from tensorflow.python.distribute.sharded_variable import ShardedVariable
+
+    def make_one(factor):
+        return ShardedVariable([tf.Variable([[factor, 2.0 * factor]], name="emb/part_0"),
+                                tf.Variable([[3.0 * factor, 4.0], [5.0, 6.0]], name="emb/part_1")],
+                               name="emb")
+
+    first, second = make_one(1.0), make_one(0.0)
+    same = same_files(folder, {"emb": first})
+    tfckpt.Checkpoint(emb=second).read(os.path.join(folder, "theirs")).assert_consumed()
+    by_name = tfckpt.Saver({"emb": first}).save(None, os.path.join(folder, "names"))
+    whole = tf.Variable(tf.zeros([3, 2]))
+    tf.compat.v1.train.Saver({"emb": whole}).restore(None, by_name)
+    return {"same": same, "values": [part.numpy().tolist() for part in second.variables],
+            "by name": whole.numpy().tolist()}

@@ -1,0 +1,82 @@
+"""tfckpt on live Keras models and on variables of strategies; see keras_live_snippets.py.
+
+Keras of TensorFlow 2.15, and on 2.21 tf_keras and Keras 3.
+"""
+
+from __future__ import annotations
+
+import pytest
+from live import Live, live
+
+KERAS = {"tf.keras": "tf2.15", "tf_keras": "tf2.21", "keras": "tf2.21"}
+
+
+@pytest.fixture
+def run(tmp_path):
+    """Calls a function of keras_live_snippets.py in the environment of a Keras."""
+    def call(function, which, **arguments):
+        return live(KERAS[which])(function, module="keras_live_snippets", folder=str(tmp_path),
+                                  which=which, **arguments)
+
+    return call
+
+
+@pytest.fixture
+def run_tf2(tf2, tmp_path):
+    def call(function):
+        return tf2(function, module="keras_live_snippets", folder=str(tmp_path))
+
+    return call
+
+
+@pytest.mark.parametrize(("which", "optimizer"), [
+    ("tf.keras", "Adam"), ("tf.keras", "legacy Adam"), ("tf.keras", "legacy SGD"),
+    ("tf_keras", "RMSprop"), ("tf_keras", "legacy Adam"), ("keras", "Adam")])
+def test_models_are_saved_byte_for_byte_and_restored_as_they_are_built(run, which, optimizer):
+    assert run("models", which, optimizer=optimizer) == {
+        "same": True, "same as root": True, "same beside": True, "weights": True,
+        "next step": True, "theirs": True}
+
+
+@pytest.mark.parametrize("which", list(KERAS))
+def test_a_model_saved_as_a_child_is_told_from_one_saved_as_the_root(run, which):
+    child, root = run("root_or_child", which)
+    assert child.startswith("With Checkpoint(model=…) around it ")
+    assert child.endswith(" would match: it was saved below model.")
+    assert root.startswith("Without the level model, as in Checkpoint(model), ")
+
+
+@pytest.mark.parametrize("which", ["tf.keras", "tf_keras"])
+def test_save_weights_and_load_weights_in_tensorflows_format_go_both_ways(run, which):
+    assert run("save_weights", which) == {
+        "same": True, "theirs here": True, "ours there": True, "consumed": True}
+
+
+@pytest.mark.parametrize("which", list(KERAS))
+def test_a_saver_takes_a_models_weights_under_their_names(run, which):
+    found = run("names", which)
+    assert found["restored"]
+    assert [name.partition("first")[2] for name in found["names"]] == ["/bias", "/kernel"]
+
+
+def test_behaviour_118_slots_wait_for_variable_and_optimizer(run_tf2):
+    assert run_tf2("slots") == {
+        "same": True, "v first": True, "powers wait, v first": [2, True],
+        "optimizer first": True, "powers wait, optimizer first": [2, True]}
+
+
+def test_variables_of_a_mirrored_strategy_are_saved_once_and_restored_everywhere(tf2, tmp_path):
+    fresh = Live(tf2.version)  # devices are made before TensorFlow has begun
+    try:
+        found = fresh("mirrored", module="keras_live_snippets", folder=str(tmp_path))
+    finally:
+        fresh.close()
+    assert found == {
+        "replicas": 2, "same": True, "values": [[1.0, 2.0], [1.0, 2.0]], "total": True,
+        "names": [["total", []], ["v", [2]]]}
+
+
+def test_variables_in_shards_are_one_tensor_in_slices(run_tf2):
+    assert run_tf2("sharded") == {
+        "same": True, "values": [[[1.0, 2.0]], [[3.0, 4.0], [5.0, 6.0]]],
+        "by name": [[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]}
