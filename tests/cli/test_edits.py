@@ -169,7 +169,7 @@ def test_the_other_edits_end_well(tool, make):
     (["cast", EXAMPLE, "--dtype", "float16", "--include", "(", "-o", "x"],
      "not a regular expression"),
     (["average", EXAMPLE, "--weights", "a", "-o", "x"], "expected numbers and commas"),
-    (["convert", EXAMPLE, "-o", "x"], "one of the arguments --to --like is required"),
+    (["convert", EXAMPLE, "-o", "x"], "nothing says what to convert to"),
     (["convert", EXAMPLE, "--like", EXAMPLE, "--hyper", "a", "-o", "x"], "expected NAME=NUMBER"),
     (["match", EXAMPLE], "the following arguments are required: --against")])
 def test_wrong_usage_ends_with_2(tool, arguments, message):

@@ -203,7 +203,7 @@ def test_the_root_needs_a_name_of_its_own(tmp_path, root):
 
 
 def test_an_unknown_target_is_a_value_error(tmp_path):
-    with pytest.raises(ValueError, match="to must be 'tf1', 'tf1-v1' or 'tf2', not 'tf3'"):
+    with pytest.raises(ValueError, match="to must be one of tf1, tf1-v1, tf2, safetensors"):
         tfckpt.convert(EXAMPLE, tmp_path / "m", to="tf3")
 
 

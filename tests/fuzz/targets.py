@@ -31,6 +31,7 @@ from tfckpt.format import (
     objectgraph,
     orderedcode,
     proto,
+    safetensors,
     savedslices,
     slices,
     snappy,
@@ -237,6 +238,39 @@ def _state_file(data: bytes) -> None:
     tfckpt.open(folder)
 
 
+class _File:
+    """A file of another format, of any bytes."""
+
+    def __init__(self, ending: str) -> None:
+        self.ending = ending
+        self.folder: Path | None = None
+
+    def seeds(self) -> list[bytes]:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, "m" + self.ending)
+            tfckpt.convert(GOLDENS / "tf1.15/names", path)
+            return [path.read_bytes()]
+
+    def run(self, data: bytes) -> None:
+        if self.folder is None:
+            self.folder = Path(tempfile.mkdtemp(prefix="tfckpt-fuzz-", dir=_FOLDER))
+        path = self.folder / ("m" + self.ending)
+        path.write_bytes(data)
+        with tfckpt.open(path) as source:
+            for key, entry in source.index.items():
+                try:
+                    source[key]
+                    for _ in source.stream(entry):
+                        pass
+                except CheckpointError:
+                    continue
+
+
+def _file(ending: str) -> Target:
+    files = _File(ending)
+    return Target(files.seeds, files.run)
+
+
 def _bundle(name: str, ending: str, *, rows: bool = False) -> Target:
     files = _Bundle(name, ending)
     return Target(files.seeds, files.run, rows)
@@ -278,6 +312,14 @@ TARGETS: dict[str, Target] = {
     "V1 values": Target(lambda: [bytes([n, 2]) + bytes.fromhex("3a0bfeffffffffffffffff0105")
                                  for n in range(len(DTYPES))], _values),
     "sniff": Target(lambda: [*_indexes(), *_v1(), b"PK\3\4", b"\x89HDF\r\n\x1a\n"], _sniff),
+    "safetensors": Target(
+        lambda: [b'{"a": {"dtype": "I8", "shape": [2], "data_offsets": [0, 2]}}',
+                 b'{"__metadata__": {"step": "7"}, "a": {"dtype": "F4", "shape": [4],'
+                 b' "data_offsets": [0, 2]}}'],
+        lambda data: safetensors.parse_header(data, 2)),
+    "shard index": Target(lambda: [b'{"metadata": {}, "weight_map": {"a": "b.safetensors"}}'],
+                          safetensors.parse_shard_index),
+    "safetensors file": _file(".safetensors"),
     "V1 file": Target(_v1, lambda data: _V1.run(data)),
     "V1 file's rows": Target(_v1, lambda data: _V1.run(data), rows=True),
     **{f"index of {name}": _bundle(name, ".index") for name in BUNDLES},

@@ -4,21 +4,26 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, ArgumentTypeError, Namespace, _ArgumentGroup
 
-from tfckpt.cli.edits import print_edit
+from tfckpt.cli.edits import pattern, print_edit
 from tfckpt.cli.options import add_json
 from tfckpt.cli.progress import progress_bar
 from tfckpt.convert.api import convert
 from tfckpt.convert.optimizers.table import KINDS
+from tfckpt.core.files.table import FILE_FORMATS, format_named, format_of_path
 from tfckpt.core.plan import Progress
 from tfckpt.core.report import ConvertReport
+from tfckpt.errors import UnsupportedError
 
 __all__ = ["DESCRIPTION", "EPILOG", "add_arguments", "run"]
 
 DESCRIPTION = """\
-Convert a checkpoint between TF1 and TF2 without moving its data.
+Convert a checkpoint between TF1 and TF2 without moving its data, or from and to files of
+other frameworks.
 
 The tensors' bytes are not read: the data files get a second name, and a new index new
-keys. SRC is never changed, and nothing appears at DST until all of it is there.
+keys. SRC is never changed, and nothing appears at DST until all of it is there. Files of
+other frameworks, such as safetensors, are read again and compared before they appear;
+docs/formats.md says what each holds.
 
 With --like, DST has the keys and the object graph of TEMPLATE, a checkpoint that your own
 program saved right after it was built, and the values of SRC. Which variable is which is
@@ -27,15 +32,14 @@ template has (TF1, legacy Keras, Keras 2.11 and later, Keras 3)."""
 EPILOG = """Examples:
   tfckpt convert model.ckpt-1000 --to tf2 -o tf2/ckpt
   tfckpt convert tf2/ckpt --to tf1 -o tf1/model.ckpt
+  tfckpt convert model.ckpt-1000 --skip-optimizer -o model.safetensors
+  tfckpt convert model.safetensors --to tf2 -o tf2/ckpt
   tfckpt convert old/model.ckpt --to tf1 -o new/model.ckpt     (from V1 to V2)
   tfckpt convert tf2/ckpt --to tf1 --names path --dry-run -o tf1/model.ckpt
   tfckpt convert model.ckpt-1000 --to tf2 --optimizer auto --lr 1e-4 -o tf2/ckpt
   tfckpt convert legacy/ckpt --to keras2 -o new/ckpt
   tfckpt convert tf2/ckpt --to tf1 --optimizer auto -o tf1/model.ckpt
   tfckpt convert model.ckpt-1000 --like fresh/ckpt-1 -o keras/ckpt
-  tfckpt convert model.ckpt-1000 --to tf2 --optimizer auto --lr 1e-4 -o tf2/ckpt
-  tfckpt convert legacy/ckpt --to keras2 -o new/ckpt
-  tfckpt convert tf2/ckpt --to tf1 --optimizer auto -o tf1/model.ckpt
   tfckpt convert model.ckpt-1000 --like fresh/ckpt-1 --map map.json --lr 0.01 -o keras/ckpt
 
 In TensorFlow 2:  tf.train.Checkpoint(vars={name: variable}).restore("tf2/ckpt")
@@ -46,11 +50,14 @@ def add_arguments(parser: ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument("path", metavar="SRC", help="a checkpoint: its prefix, any of its files,"
                                                     " or the folder it is in")
-    target = parser.add_mutually_exclusive_group(required=True)
-    target.add_argument("--to", choices=["tf2", "tf1", "tf1-v1", "legacy", "keras2", "keras3"],
-                        help="tf2: object-based; tf1: name-based; tf1-v1: name-based, in one file"
-                             " of the V1 format; legacy, keras2, keras3: object-based, with the"
-                             " optimizer's state as Keras before 2.11, until 2.15, and 3 has it")
+    target = parser.add_mutually_exclusive_group()
+    target.add_argument("--to", choices=["tf2", "tf1", "tf1-v1", "legacy", "keras2", "keras3",
+                                         *(item.name for item in FILE_FORMATS)],
+                        help="a format of files (docs/formats.md), by default the one that the"
+                             " ending of DST means; or tf2: object-based; tf1: name-based; tf1-v1:"
+                             " name-based, in one file of the V1 format; legacy, keras2, keras3:"
+                             " object-based, with the optimizer's state as Keras before 2.11,"
+                             " until 2.15, and 3 has it")
     target.add_argument("--like", metavar="TEMPLATE",
                         help="a checkpoint that has the keys and the object graph that are wanted")
     parser.add_argument("-o", "--output", required=True, metavar="DST",
@@ -59,10 +66,11 @@ def add_arguments(parser: ArgumentParser) -> None:
                         help="with --to tf2: name of the dictionary that holds the variables"
                              " (default: vars)")
     parser.add_argument("--names", default="auto", choices=["auto", "full-name", "path"],
-                        help="with --to tf1: where names come from; auto (the default) takes the"
-                             " name that the variable had in TensorFlow if it is unique and not a"
-                             " default one, else the object's path")
+                        help="with --to tf1 and files: where names come from; auto (the"
+                             " default) takes the name that the variable had in TensorFlow if it"
+                             " is unique and not a default one, else the object's path")
     _add_like_arguments(parser.add_argument_group("with --like, and for optimizers"))
+    _add_file_arguments(parser.add_argument_group("with files of other frameworks"))
     parser.add_argument("--data", default="link", choices=["link", "copy"],
                         help="link the data files (the default), or copy them")
     parser.add_argument("--overwrite", action="store_true",
@@ -88,10 +96,24 @@ def _add_like_arguments(group: _ArgumentGroup) -> None:
                        help="how many steps the optimizer took, where that isn't stored")
     group.add_argument("--hyper", action="append", default=[], type=_hyper, metavar="NAME=X",
                        help="another value, such as beta_1=0.9; may be repeated")
-    group.add_argument("--ema", default="ignore", choices=["ignore", "use"],
-                       help="use: moving averages take the place of the variables")
+    group.add_argument("--ema", choices=["ignore", "use", "keep"],
+                       help="use: moving averages take the place of the variables; ignore: they"
+                            " are left out (default with --like); keep, for files: both")
     group.add_argument("--allow-missing", action="store_true",
                        help="keep the template's own values where SRC has none")
+
+
+def _add_file_arguments(group: _ArgumentGroup) -> None:
+    group.add_argument("--include", metavar="REGEX", type=pattern,
+                       help="only tensors in whose names this is found")
+    group.add_argument("--exclude", metavar="REGEX", type=pattern,
+                       help="no tensors in whose names this is found")
+    group.add_argument("--skip-optimizer", "--ignore-optimizer", action="store_true",
+                       help="leave out the optimizer's state, told by structure")
+    group.add_argument("--dtype", choices=["float16", "bfloat16", "float32", "float64"],
+                       help="what tensors of floating point become")
+    group.add_argument("--max-shard-size", metavar="SIZE",
+                       help="safetensors in several files and an index, such as 2GB")
 
 
 def _hyper(text: str) -> tuple[str, float]:
@@ -134,13 +156,35 @@ def _convert_like(options: Namespace, progress: Progress) -> ConvertReport:
         options.path, options.output, options.like,
         names=read_pairs(options.map) if options.map else None,
         options=LikeOptions(options.optimizer or "auto", _given(options), options.allow_missing,
-                            options.ema),
+                            options.ema or "ignore"),
         data=options.data, overwrite=options.overwrite, dry_run=options.dry_run,
         progress=progress)
 
 
+def _check_target(options: Namespace) -> None:
+    """Refuse options that don't go with the target.
+
+    Raises:
+        UnsupportedError: Saying which.
+    """
+    to_file = not options.like and (
+        format_named(options.to) if options.to else format_of_path(options.output))
+    if not (options.like or options.to or to_file):
+        raise UnsupportedError(
+            "nothing says what to convert to", file=options.output,
+            hint="Give --to or --like, or an output with an ending such as "
+                 + ", ".join(item.endings[0] for item in FILE_FORMATS if item.endings) + ".")
+    if to_file and options.optimizer not in (None, "none"):
+        raise UnsupportedError("files of other frameworks have no layout for an optimizer's state",
+                               hint="Its tensors are taken along like any others;"
+                                    " --skip-optimizer leaves them out.")
+    if options.like and options.ema == "keep":
+        raise UnsupportedError("with --like, --ema is use or ignore")
+
+
 def run(options: Namespace) -> int:
     """Convert it."""
+    _check_target(options)
     with progress_bar("copying") as progress:
         if options.like:
             report = _convert_like(options, progress)
@@ -151,5 +195,15 @@ def run(options: Namespace) -> int:
             report = convert(
                 options.path, options.output, to=options.to, root=options.root,
                 names=options.names, data=options.data, overwrite=options.overwrite,
-                dry_run=options.dry_run, progress=progress)
+                dry_run=options.dry_run, include=options.include, exclude=options.exclude,
+                skip_optimizer=options.skip_optimizer, ema=options.ema, dtype=options.dtype,
+                max_shard_size=_shard_size(options.max_shard_size), progress=progress)
     return print_edit(report, options)
+
+
+def _shard_size(text: str | None) -> int | None:
+    if text is None:
+        return None
+    from tfckpt.convert.reshard import parse_size  # deferred: most ask for one file
+
+    return parse_size(text)

@@ -3,48 +3,63 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
+from tfckpt.convert.running import DataChoice, reloaded, run_plan, write_file_plan
 from tfckpt.convert.tf1_to_tf2 import plan_tf1_to_tf2
 from tfckpt.convert.tf2_to_tf1 import NameChoice, plan_tf2_to_tf1
 from tfckpt.core.discovery import as_path
+from tfckpt.core.files.table import FILE_FORMATS, FileFormat, format_named, format_of_path
 from tfckpt.core.opening import open_source
-from tfckpt.core.plan import Output, Plan, Progress, no_progress, packed
+from tfckpt.core.plan import Output, Plan, Progress, no_progress
 from tfckpt.core.report import ConvertReport
 from tfckpt.core.source import Source
-from tfckpt.core.writer import DataMode, check_destination, check_keys, write_plan
+from tfckpt.core.writer import DataMode
+from tfckpt.errors import UnsupportedError
 
-__all__ = ["DataChoice", "Target", "convert", "run_plan"]
+if TYPE_CHECKING:
+    from tfckpt.convert.cast import CastTo, Lost
+    from tfckpt.convert.export import ExportOptions
 
-DataChoice = Literal["link", "copy", "pack"]
-"""What becomes of data files: `DataMode`, or new ones with only what the result has."""
+__all__ = ["DataChoice", "Target", "convert", "plan_same_names", "run_plan", "write_file_plan"]
 
-Target = Literal["tf1", "tf2", "tf1-v1"]
+Target = Literal["tf1", "tf2", "tf1-v1", "safetensors"]
 
 
-def convert(src: str | os.PathLike[str], dst: str | os.PathLike[str], *, to: Target,
+def convert(src: str | os.PathLike[str], dst: str | os.PathLike[str], *, to: Target | None = None,
             root: str = "vars", names: NameChoice = "auto", data: DataMode = "link",
-            overwrite: bool = False, dry_run: bool = False, progress: Progress = no_progress
+            overwrite: bool = False, dry_run: bool = False, include: str | None = None,
+            exclude: str | None = None, skip_optimizer: bool = False,
+            ema: Literal["use", "ignore", "keep"] | None = None, dtype: CastTo | None = None,
+            max_shard_size: int | None = None, progress: Progress = no_progress
             ) -> ConvertReport:
-    """Convert a checkpoint between TF1 (name-based) and TF2 (object-based).
+    """Convert between TF1 (name-based), TF2 (object-based), and files of other frameworks.
 
-    The tensors' bytes are neither read nor rewritten: the data files get a second name, and
-    a new index beside them new keys. What was written is read back before this returns.
+    Between checkpoints the tensors' bytes are neither read nor rewritten: the data files get a
+    second name, and a new index beside them new keys. What was written is read back before this
+    returns; what isn't linked is compared tensor by tensor.
 
     Args:
-        src: A checkpoint: its prefix, any of its files, or a folder. It is never changed.
-        dst: Prefix of the result, used exactly as it is.
+        src: A checkpoint: its prefix, any of its files, or a folder; or a file of another format.
+            It is never changed.
+        dst: Prefix or path of the result, used exactly as it is.
         to: ``"tf2"``: ``tf.train.Checkpoint(vars={name: variable})`` restores it, and
             ``assert_consumed()`` holds. ``"tf1"``: ``tf.compat.v1.train.Saver`` restores it.
             ``"tf1-v1"``: the same in one file of the V1 format, for programs from before 2017;
-            its values are encoded anew.
+            its values are encoded anew. Or a format of files (`tfckpt.core.files.table`), by
+            default the one that the ending of ``dst`` means.
         root: For TF2, the name that is ``vars`` above.
-        names: For TF1, where names come from; see `plan_tf2_to_tf1`.
+        names: For TF1 and files, where names come from; see `plan_tf2_to_tf1`.
         data: ``"link"`` the data files (reflink, else hard link, else copy) or ``"copy"``.
         overwrite: Whether a checkpoint at ``dst`` is replaced.
         dry_run: Whether to stop at the plan.
-        progress: Told about bytes of data files, which only a copy moves.
+        include: For files, see `ExportOptions`, as for the next four.
+        exclude: Likewise.
+        skip_optimizer: Likewise.
+        ema: Likewise.
+        dtype: Likewise.
+        max_shard_size: For safetensors, how many bytes of tensors one file may have.
+        progress: Told about bytes of data files, as far as they are moved.
 
     Returns:
         What was done, with the plan.
@@ -59,6 +74,20 @@ def convert(src: str | os.PathLike[str], dst: str | os.PathLike[str], *, to: Tar
         'vars/block..1.Sw/.ATTRIBUTES/VARIABLE_VALUE'
     """
     target = as_path(dst)
+    file_format = format_named(to) if to else format_of_path(target)
+    if file_format is not None:
+        from tfckpt.convert.export import ExportOptions  # deferred: between checkpoints, no need
+
+        return _convert_to_file(
+            src, target, file_format,
+            ExportOptions(names, include, exclude, skip_optimizer, ema, dtype), max_shard_size,
+            overwrite=overwrite, dry_run=dry_run, progress=progress)
+    if include or exclude or skip_optimizer or ema or dtype or max_shard_size is not None:
+        raise UnsupportedError("the result is a TensorFlow checkpoint, and these options are for"
+                               " other files: include, exclude, skip_optimizer, ema, dtype,"
+                               " max_shard_size", file=target,
+                               hint="Edit it before or after with `tfckpt select`, `strip`, `ema`,"
+                                    " `cast`, `reshard`.")
     with open_source(src) as source:
         if to == "tf2":
             plan = plan_tf1_to_tf2(source, root)
@@ -70,9 +99,29 @@ def convert(src: str | os.PathLike[str], dst: str | os.PathLike[str], *, to: Tar
             return _convert_to_v1(source, plan, target,
                                   overwrite=overwrite, dry_run=dry_run, progress=progress)
         else:
-            raise ValueError(f"to must be 'tf1', 'tf1-v1' or 'tf2', not {to!r}")
-        return run_plan(source, plan, target, data=data, overwrite=overwrite, dry_run=dry_run,
-                        progress=progress)
+            known = ["tf1", "tf1-v1", "tf2", *(item.name for item in FILE_FORMATS)]
+            raise ValueError(f"to must be one of {', '.join(known)}, not {to!r}" if to else
+                             f"say what to convert to: {', '.join(known)}")
+        return reloaded(run_plan(source, plan, target, data=data, overwrite=overwrite,
+                                  dry_run=dry_run, progress=progress), source.format)
+
+
+def _convert_to_file(src: str | os.PathLike[str], target: str, file_format: FileFormat,
+                     options: ExportOptions, max_shard_size: int | None, *, overwrite: bool,
+                     dry_run: bool, progress: Progress) -> ConvertReport:
+    from tfckpt.convert.cast import lost_notes  # deferred, as above
+    from tfckpt.convert.export import export_metadata, plan_export
+    from tfckpt.core.files.writing import FileOptions
+
+    lost: dict[str, Lost] = {}
+    with open_source(src) as source:
+        plan = plan_export(source, options, lost)
+        report = write_file_plan(
+            source, plan, target, file_format,
+            FileOptions(max_shard_size, export_metadata(source, plan)), overwrite=overwrite,
+            dry_run=dry_run, progress=progress)
+    return report._replace(plan=plan._replace(
+        notes=(*plan.notes, *lost_notes(lost, options.dtype or ""))))
 
 
 def plan_to_names(source: Source, names: NameChoice) -> Plan:
@@ -101,27 +150,4 @@ def _convert_to_v1(source: Source, plan: Plan, target: str, *, overwrite: bool, 
         check_v1_destination(target, files, overwrite=overwrite)
         return ConvertReport(source.prefix, target, plan, notes=source.notes)
     written = write_v1_plan(plan, target, sources=files, overwrite=overwrite, progress=progress)
-    return ConvertReport(source.prefix, target, plan, written, source.notes)
-
-
-def run_plan(source: Source | Sequence[Source], plan: Plan, target: str, *,
-             data: DataChoice = "link", overwrite: bool = False, dry_run: bool = False,
-             progress: Progress = no_progress) -> ConvertReport:
-    """Write what a rule made of one source or several, or only say what would be written.
-
-    Raises:
-        CheckpointError: Nothing was written.
-    """
-    check_keys(plan)
-    if data == "pack":
-        plan, data = packed(plan), "link"
-    sources = [source] if isinstance(source, Source) else source
-    prefixes = [item.prefix for item in sources]
-    report = ConvertReport(", ".join(prefixes), target, plan,
-                           notes=tuple(note for item in sources for note in item.notes))
-    # Also what isn't linked but streamed must not be written over.
-    check_destination(target, prefixes, overwrite=overwrite)
-    if dry_run:
-        return report
-    files = write_plan(plan, target, data=data, overwrite=overwrite, progress=progress)
-    return report._replace(files=files)
+    return reloaded(ConvertReport(source.prefix, target, plan, written, source.notes), "V1")

@@ -8,8 +8,8 @@ from collections.abc import Generator
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from tfckpt.convert.api import run_plan
 from tfckpt.convert.chunks import FLOATS, encode_numbers, numbers_of
+from tfckpt.convert.running import run_plan
 from tfckpt.convert.without import plan_without
 from tfckpt.core.discovery import as_path
 from tfckpt.core.index import Entry
@@ -25,7 +25,7 @@ from tfckpt.format.dtypes import DType, dtype_named
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["CastTo", "Lost", "cast", "plan_cast"]
+__all__ = ["CastTo", "Lost", "cast", "cast_output", "lost_notes", "plan_cast"]
 
 Path = str | os.PathLike[str]
 CastTo = Literal["float16", "bfloat16", "float32", "float64"]
@@ -84,7 +84,7 @@ def cast(src: Path, dst: Path, dtype: CastTo, *, include: str | None = None,
                          skip_optimizer=skip_optimizer)
         report = run_plan(source, plan, as_path(dst), data="pack", overwrite=overwrite,
                           dry_run=dry_run, progress=progress)
-    return report._replace(plan=plan._replace(notes=(*plan.notes, *_notes(lost, dtype))))
+    return report._replace(plan=plan._replace(notes=(*plan.notes, *lost_notes(lost, dtype))))
 
 
 def plan_cast(source: Source, dtype: CastTo, lost: dict[str, Lost], *, include: str | None = None,
@@ -109,13 +109,25 @@ def plan_cast(source: Source, dtype: CastTo, lost: dict[str, Lost], *, include: 
                 or (exclude is not None and re.search(exclude, name))
                 or (skip_optimizer and roles[entry.key].role == "optimizer")):
             return Output(entry.key, entry.dtype, entry.shape, source.origin(entry))
-        n_bytes = entry.n_elements * (target.size or 0)
-        return Output(entry.key, target, entry.shape, Streamed(
-            n_bytes, partial(_cast, source, entry, target, lost), key=entry.key))
+        return cast_output(source, entry, target, lost)
 
     plan = plan_without(source, {}, make)
     n_cast = sum(isinstance(output.origin, Streamed) for output in plan.outputs)
     return plan._replace(notes=(f"{n_cast} tensors become {dtype}",))
+
+
+def cast_output(source: Source, entry: Entry, dtype: DType, lost: dict[str, Lost]) -> Output:
+    """A tensor in another dtype.
+
+    Args:
+        source: Where it is.
+        entry: Its entry.
+        dtype: What it becomes.
+        lost: Filled when the output is written; see `plan_cast`.
+    """
+    n_bytes = entry.n_elements * (dtype.size or 0)
+    return Output(entry.key, dtype, entry.shape, Streamed(
+        n_bytes, partial(_cast, source, entry, dtype, lost), key=entry.key))
 
 
 def _cast(source: Source, entry: Entry, dtype: DType, lost: dict[str, Lost]
@@ -135,7 +147,8 @@ def _cast(source: Source, entry: Entry, dtype: DType, lost: dict[str, Lost]
     return None
 
 
-def _notes(lost: dict[str, Lost], dtype: str) -> list[str]:
+def lost_notes(lost: dict[str, Lost], dtype: str) -> list[str]:
+    """What didn't fit, in a sentence; nothing if all did."""
     if not lost:
         return []
     overflow = sum(item.n_overflow for item in lost.values())

@@ -11,7 +11,7 @@ import os
 from typing import Literal
 
 from tfckpt.convert.anatomy import Anatomy, read_anatomy
-from tfckpt.convert.api import DataChoice, run_plan
+from tfckpt.convert.running import DataChoice, run_plan
 from tfckpt.convert.without import as_it_is, plan_without
 from tfckpt.core.discovery import as_path
 from tfckpt.core.index import Entry
@@ -23,7 +23,7 @@ from tfckpt.core.roles import EMA_SUFFIX, assign_roles
 from tfckpt.core.source import Source
 from tfckpt.errors import UnsupportedError
 
-__all__ = ["EmaAction", "ema", "plan_ema"]
+__all__ = ["EmaAction", "averages_of", "ema", "lone_averages", "plan_ema"]
 
 Path = str | os.PathLike[str]
 EmaAction = Literal["use", "drop"]
@@ -63,8 +63,8 @@ def plan_ema(source: Source, action: EmaAction) -> Plan:
         UnsupportedError: The checkpoint has no moving averages.
     """
     anatomy = read_anatomy(source)
-    averages = _averages(anatomy)
-    alone = _alone(source)
+    averages = averages_of(anatomy)
+    alone = lone_averages(source)
     helpers = [key for key, assigned in assign_roles(source).items()
                if assigned.role == "ema" and key not in averages.values() and key not in alone]
     if not averages and not alone:
@@ -91,7 +91,7 @@ def plan_ema(source: Source, action: EmaAction) -> Plan:
     return plan._replace(notes=tuple(notes))
 
 
-def _averages(anatomy: Anatomy) -> dict[str, str]:
+def averages_of(anatomy: Anatomy) -> dict[str, str]:
     """Key of the average of each variable."""
     found = dict(anatomy.averages)
     for optimizer in anatomy.optimizers:
@@ -100,7 +100,7 @@ def _averages(anatomy: Anatomy) -> dict[str, str]:
     return found
 
 
-def _alone(source: Source) -> dict[str, str]:
+def lone_averages(source: Source) -> dict[str, str]:
     """Averages whose variable isn't in the checkpoint, and the names of these variables."""
     if source.style == "object-based":
         return {}

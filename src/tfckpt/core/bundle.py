@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from tfckpt.core.index import Entry, TableIndex
 from tfckpt.core.origin import Origin, Part, Reuse, Sliced
-from tfckpt.core.sliced import CHUNK, Box, whole
+from tfckpt.core.sliced import STEP, Box, whole
 from tfckpt.core.source import Source, swap_words
 from tfckpt.errors import (
     ChecksumError,
@@ -130,7 +130,7 @@ class BundleSource(Source):
         file = self._checked_file(entry)
         at, end = entry.offset, entry.offset + entry.n_bytes
         while at < end:
-            chunk = file.read(at, min(CHUNK, end - at))
+            chunk = file.read(at, min(STEP, end - at))
             yield chunk
             at += len(chunk)
         # As it was stored: bytes that are damaged don't become right by being moved.

@@ -23,6 +23,7 @@ from tfckpt.format.naming import index_name, parse_data_name, parse_index_name, 
 from tfckpt.storage.local import is_file, list_folder, read_ends, read_file
 
 if TYPE_CHECKING:
+    from tfckpt.format.sniff import Kind
     from tfckpt.format.state import CheckpointState
 
 __all__ = ["STATE_FILE", "Found", "as_path", "beside", "discover", "find_latest", "read_state"]
@@ -37,11 +38,13 @@ class Found(NamedTuple):
         prefix: Its prefix; of a V1 checkpoint its path, or the pattern of its shards.
         notes: What was corrected on the way, a sentence each.
         tables: The files of a V1 checkpoint; none of a V2 bundle.
+        format: Name of the format of what isn't TensorFlow's; see `tfckpt.core.files.table`.
     """
 
     prefix: str
     notes: tuple[str, ...] = ()
     tables: tuple[str, ...] = ()
+    format: str | None = None
 
 
 def as_path(path: str | os.PathLike[str]) -> str:
@@ -60,8 +63,9 @@ def discover(path: str | os.PathLike[str]) -> Found:
     Args:
         path: A prefix, an ``.index``, ``.data-*`` or ``.meta`` file, a V1 file or the pattern
             of its shards, a ``checkpoint`` state file, or a folder: one with a state file, a
-            SavedModel, or with one checkpoint. Every character stands for itself; ``[v1]`` is
-            no pattern.
+            SavedModel, or with one checkpoint. Also a file of a format that
+            `tfckpt.core.files.table` lists. Every character stands for itself; ``[v1]`` is no
+            pattern.
 
     Raises:
         CheckpointNotFoundError: Nothing is there; the error names what is beside it.
@@ -102,14 +106,22 @@ def _discover_by_file(file: str) -> Found:
             # The index itself is as good a name as the prefix: no note.
             note = f"that is {what}; using the checkpoint prefix {prefix}"
             return Found(prefix, () if what == "the index" else (note,))
-    raise _not_a_checkpoint(file)
-
-
-def _not_a_checkpoint(file: str) -> CheckpointError:
-    from tfckpt.format.sniff import HEAD_SIZE, sniff  # deferred: only for what we can't open
+    from tfckpt.core.files.table import format_of_path  # deferred, as below
+    from tfckpt.format.sniff import HEAD_SIZE, sniff  # deferred: only for other files
 
     head, tail = read_ends(file, HEAD_SIZE)
     kind = sniff(file, head, tail)
+    named = format_of_path(file)
+    # The ending alone says nothing of a file that begins as something else does.
+    if kind is not None and kind.format:
+        return Found(file, format=kind.format)
+    if named is not None and kind is not None and kind.what == "a text file" \
+            and file.endswith(".index.json"):
+        return Found(file, format=named.name)
+    raise _not_a_checkpoint(file, head, kind)
+
+
+def _not_a_checkpoint(file: str, head: bytes, kind: Kind | None) -> CheckpointError:
     if kind is None:
         return NotACheckpointError("this is not a TensorFlow checkpoint, and nothing tells what"
                                    " it is", file=file, offset=0, got=f"bytes {head[:8].hex(' ')}")

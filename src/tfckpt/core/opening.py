@@ -6,6 +6,7 @@ import os
 
 from tfckpt.core.bundle import BundleSource, CrcCheck
 from tfckpt.core.discovery import discover
+from tfckpt.core.files.table import format_named
 from tfckpt.core.source import Source
 
 __all__ = ["open_source"]
@@ -16,7 +17,8 @@ def open_source(path: str | os.PathLike[str], *, check_crc: CrcCheck = "read", m
     """Open a checkpoint as a lazy mapping from key to array.
 
     Args:
-        path: Its prefix, any of its files, or a folder; see `discover`.
+        path: Its prefix, any of its files, or a folder; or a file of another format, such as
+            safetensors; see `discover`.
         check_crc: When the CRC of a tensor is checked: ``"read"``, ``"close"`` or ``"never"``;
             see `BundleSource`.
         mmap: Whether arrays may be views of the mapped file.
@@ -33,6 +35,10 @@ def open_source(path: str | os.PathLike[str], *, check_crc: CrcCheck = "read", m
         (3, 4)
     """
     found = discover(path)
+    file_format = format_named(found.format)
+    if file_format is not None:
+        source: Source = file_format.load().read(found.prefix, notes=found.notes, mmap=mmap)
+        return source
     if found.tables:
         from tfckpt.core.v1 import V1Source  # deferred: rare by now
 

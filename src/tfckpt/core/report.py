@@ -190,7 +190,8 @@ class Summary(NamedTuple):
 
     Attributes:
         prefix: Its prefix.
-        format: ``"V2"``, a bundle of an index and data files, or ``"V1"``, tables.
+        format: ``"V2"``, a bundle of an index and data files, ``"V1"``, tables, or the name of
+            a format that isn't TensorFlow's.
         style: How its keys are made.
         n_shards: Its data files.
         n_bytes: Bytes of all tensors.
@@ -201,7 +202,7 @@ class Summary(NamedTuple):
     """
 
     prefix: str
-    format: Literal["V1", "V2"]
+    format: str
     style: Style
     n_shards: int
     n_bytes: int
@@ -226,6 +227,9 @@ class ConvertReport(NamedTuple):
         notes: What was corrected in the path of the source.
         n_values: Elements of all tensors that the source has, and that the result has; None
             if they weren't compared.
+        format: Name of the format that was written, if it isn't a TensorFlow checkpoint.
+        verified: How many tensors were read again from what was written and are equal, and how
+            many there are; None if nothing was, because data were linked and not read.
     """
 
     source: str
@@ -234,3 +238,5 @@ class ConvertReport(NamedTuple):
     files: tuple[WrittenFile, ...] = ()
     notes: tuple[str, ...] = ()
     n_values: tuple[int, int] | None = None
+    format: str | None = None
+    verified: tuple[int, int] | None = None

@@ -19,12 +19,15 @@ from tfckpt.format.slices import Box
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["CHUNK", "Box", "assemble", "check_cover", "contiguous_boxes", "overlap",
+__all__ = ["CHUNK", "STEP", "Box", "assemble", "check_cover", "contiguous_boxes", "overlap",
            "parse_request", "stream", "touching", "whole"]
 
 _MOST_CUT_AXES = 8  # as many as TensorFlow copies; a tiling is checked by 2^axes corners
 CHUNK = 8 << 20
 """Bytes that are moved at once."""
+STEP = 96 << 10
+"""Bytes that are read at once where every one is looked at: few enough to stay in a core's cache,
+and for malloc to take them from memory in use, not from new pages (from 128 KiB on)."""
 
 T = TypeVar("T")
 

@@ -35,12 +35,13 @@ class Source(Mapping[str, "np.ndarray[Any, Any]"], ABC):
     and ``dense/kernel/.ATTRIBUTES/VARIABLE_VALUE``.
 
     Attributes:
-        format: ``"V2"``, a bundle of an index and data files, or ``"V1"``, tables.
+        format: ``"V2"``, a bundle of an index and data files, ``"V1"``, tables, or the name of
+            a format that isn't TensorFlow's; see `tfckpt.core.files.table`.
         prefix: Path of the checkpoint without the endings of its files.
         notes: What was corrected to get from the path that was given to this one.
     """
 
-    format: Literal["V1", "V2"] = "V2"
+    format: str = "V2"
     prefix: str
     notes: tuple[str, ...] = ()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tfckpt.core.index import Entry, GivenIndex
 from tfckpt.core.origin import Origin, Part, Sliced
@@ -47,7 +47,7 @@ class V1Source(Source):
             another.
     """
 
-    format: Literal["V1", "V2"] = "V1"
+    format = "V1"
 
     def __init__(self, prefix: str, files: Sequence[str], *, notes: tuple[str, ...] = ()) -> None:
         self.prefix = prefix

@@ -61,7 +61,10 @@ def verify(source: Source, *, quick: bool = False, nan: bool = False, jobs: int 
     """
     if not isinstance(source, BundleSource):
         if not isinstance(source, V1Source):
-            raise UnsupportedError("only checkpoints in files can be verified", file=source.prefix)
+            raise UnsupportedError(f"{source.format} has no checksums that could be verified",
+                                   file=source.prefix,
+                                   hint="What it says of its tensors was checked when it opened;"
+                                        " `tfckpt diff` compares it with what it was made of.")
         from tfckpt.core.verify_v1 import verify_v1  # deferred: rare by now
 
         return verify_v1(source, quick=quick, nan=nan, progress=progress)

@@ -18,10 +18,11 @@ HEAD_SIZE = 512
 
 
 class Kind(NamedTuple):
-    """What a file is, with its article, and what to do with it."""
+    """What a file is, with its article, what to do with it, and the format that opens it."""
 
     what: str
     hint: str
+    format: str | None = None
 
 
 _ZIP = b"PK\x03\x04"
@@ -64,7 +65,8 @@ def sniff(name: str, head: bytes, tail: bytes = b"") -> Kind | None:
     if head.startswith(_ZIP):
         return _zip(head)
     if len(head) > 8 and head[8:9] == b"{" and int.from_bytes(head[:8], "little") < 1 << 32:
-        return Kind("a safetensors file", "Open it with the safetensors package.")
+        return Kind("a safetensors file", "Open it with the safetensors package.",
+                    "safetensors")
     if head[257:262] == b"ustar":
         return Kind("a tar archive", "Unpack it first.")
     if _is_pickle(head):

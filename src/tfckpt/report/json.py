@@ -119,6 +119,9 @@ def convert_json(report: ConvertReport) -> Json:
                    "origin": file.origin} for file in report.files],
         "notes": [*report.notes, *report.plan.notes],
         **({"values": list(report.n_values)} if report.n_values else {}),
+        **({"format": report.format} if report.format else {}),
+        **({"verified": {"equal": report.verified[0], "of": report.verified[1]}}
+           if report.verified else {}),
     }
 
 

@@ -122,8 +122,10 @@ def render_summary(summary: Summary) -> Iterator[str]:
     """What a checkpoint is."""
     style = {"name-based": "name-based (TF1)", "object-based": "object-based (TF2)"}[summary.style]
     step = f", step {summary.step}" if summary.step is not None else ""
-    kind = "V2 bundle" if summary.format == "V2" else "V1"
-    yield (f"TensorFlow checkpoint ({kind}), {style}, {_count(summary.n_shards, 'shard')},"
+    kind = {"V2": "TensorFlow checkpoint (V2 bundle)", "V1": "TensorFlow checkpoint (V1)"}.get(
+        summary.format)
+    shards = _count(summary.n_shards, "shard" if kind else "file")
+    yield (f"{f'{kind}, {style}' if kind else summary.format}, {shards},"
            f" {human_bytes(summary.n_bytes)}{step}")
     yield from ("  " + line for line in columns(
         (_group_row(group) for group in summary.groups), right=[1, 2, 3]))
@@ -267,9 +269,12 @@ def render_convert(report: ConvertReport) -> Iterator[str]:
     n_moved = len(outputs) - n_reused - n_new
     moved = f" {n_moved} rewritten;" if n_moved else ""
     renamed = any(old_key(output) not in (None, output.key) for output in outputs)
-    yield f"{report.source} -> {report.target} ({report.plan.style})"
-    yield (f"  {_count(n_reused, 'tensor')} {'renamed' if renamed else 'kept'}, their bytes"
-           f" untouched;{moved} {n_new} new; {len(report.plan.left_out)} left out")
+    yield f"{report.source} -> {report.target} ({report.format or report.plan.style})"
+    if report.format:
+        yield f"  {_count(len(outputs), 'tensor')}; {len(report.plan.left_out)} left out"
+    else:
+        yield (f"  {_count(n_reused, 'tensor')} {'renamed' if renamed else 'kept'}, their bytes"
+               f" untouched;{moved} {n_new} new; {len(report.plan.left_out)} left out")
     yield from (f"  left out: {printable(item.key)} ({item.reason})"
                 for item in report.plan.left_out[:10])
     if len(report.plan.left_out) > 10:
@@ -279,6 +284,8 @@ def render_convert(report: ConvertReport) -> Iterator[str]:
         right=[1]))
     if report.n_values:
         yield f"  {report.n_values[0]:,} values in, {report.n_values[1]:,} values out"
+    if report.verified:
+        yield f"  verified: reloaded and compared, {report.verified[0]}/{report.verified[1]} equal"
     if not report.files:
         yield "Nothing written (--dry-run)."
 

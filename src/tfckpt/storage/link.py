@@ -8,18 +8,21 @@ both write anew and rename. A *copy* always works.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable
+from io import FileIO
 from typing import Literal
 
-from tfckpt.storage.local import os_errors
+from tfckpt.storage.local import DataFile, os_errors
 
-__all__ = ["How", "copy_file", "link_file"]
+__all__ = ["How", "append_range", "copy_file", "link_file"]
 
 How = Literal["reflink", "hard link", "copy"]
 
 _FICLONE = 0x40049409  # Linux ioctl: make this file share that file's blocks
 _CHUNK = 8 << 20
+_MOST = 1 << 30  # that one call of the system takes
 
 
 def link_file(source: str, target: str, progress: Callable[[int], None] = lambda n: None) -> How:
@@ -84,3 +87,44 @@ def copy_file(source: str, target: str, progress: Callable[[int], None] = lambda
         new.flush()
         os.fsync(new.fileno())
     return "copy"
+
+
+def append_range(source: DataFile, offset: int, n_bytes: int, target: FileIO,
+                 progress: Callable[[int], None] = lambda n: None) -> None:
+    """Append a range of one file to another; where it can, the system moves the bytes.
+
+    Args:
+        source: The file to take them from.
+        offset: The first of them.
+        n_bytes: How many.
+        target: A file without a buffer, opened for writing.
+        progress: Called with the number of bytes of each step.
+
+    Raises:
+        TruncatedError: The file ends before them.
+        StorageError: The system refuses.
+    """
+    end = offset + n_bytes
+    while offset < end:
+        done = _move(source, offset, min(end - offset, _MOST), target)
+        if not done:  # not this system, or not between these two: through our memory
+            data = source.read(offset, min(end - offset, _CHUNK))
+            with os_errors(str(target.name), "write"):
+                view = memoryview(data)
+                while view:
+                    view = view[target.write(view) or 0:]
+            done = len(data)
+        offset += done
+        progress(done)
+
+
+def _move(source: DataFile, offset: int, n_bytes: int, target: FileIO) -> int:
+    """Have the system move bytes; how many it did, 0 if it can't (a full disk is told later)."""
+    out = target.fileno()
+    if hasattr(os, "copy_file_range"):
+        with contextlib.suppress(OSError):
+            return os.copy_file_range(source.fileno(), out, n_bytes, offset_src=offset)
+    if hasattr(os, "sendfile"):
+        with contextlib.suppress(OSError):
+            return os.sendfile(out, source.fileno(), offset, n_bytes)
+    return 0

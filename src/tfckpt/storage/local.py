@@ -121,6 +121,10 @@ class DataFile:
         os.lseek(self._fd, offset, os.SEEK_SET)  # Windows
         return os.read(self._fd, n_bytes)
 
+    def fileno(self) -> int:
+        """The system's number of the open file."""
+        return self._fd
+
     def map(self) -> mmap.mmap | None:
         """The file as read-only memory, or None if it is empty; made once."""
         if self._map is None and self.size:

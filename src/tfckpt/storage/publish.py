@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from io import FileIO
 from typing import Any
@@ -60,10 +61,7 @@ class Staging:
             for path in self._published:
                 with contextlib.suppress(OSError):
                     os.unlink(path)
-        with contextlib.suppress(OSError):
-            for name in os.listdir(self._folder):
-                os.unlink(self.path(name))
-            os.rmdir(self._folder)
+        shutil.rmtree(self._folder, ignore_errors=True)
 
     def path(self, name: str) -> str:
         """Where a waiting file of this name is or will be."""
@@ -92,6 +90,18 @@ class Staging:
                 progress(n_bytes)
             os.fsync(file.fileno())
         return size
+
+    def sync(self, names: Sequence[str]) -> None:
+        """Have waiting files, or all files of waiting folders, on disk."""
+        with os_errors(self._target, "write"):
+            for name in names:
+                path = self.path(name)
+                if not os.path.isdir(path):
+                    _sync_file(path)
+                for folder, _, files in os.walk(path):
+                    for file in files:
+                        _sync_file(os.path.join(folder, file))
+                    _sync_folder(folder)
 
     def publish(self, moves: Sequence[tuple[str, str]], *, replace_last: bool = False) -> None:
         """Rename waiting files to their places, in this order.
@@ -205,6 +215,14 @@ def _move_new(waiting: str, path: str) -> None:
         os.replace(waiting, path)
     else:
         os.unlink(waiting)
+
+
+def _sync_file(path: str) -> None:
+    fd = os.open(path, os.O_RDWR)  # some systems flush only what may be written
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
 
 
 def _sync_folder(folder: str) -> None:
