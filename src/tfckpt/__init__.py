@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from tfckpt.core.compare import diff
     from tfckpt.core.verify import verify
     from tfckpt.train.assignment import init_from_checkpoint
+    from tfckpt.train.background import BackgroundSaves
     from tfckpt.train.both import SavedBoth, save_both
     from tfckpt.train.checkpoint import Checkpoint
     from tfckpt.train.graphs import (
@@ -114,6 +115,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AUTO_REUSE",
     "AmbiguousNamesError",
+    "BackgroundSaves",
     "Checkpoint",
     "CheckpointError",
     "CheckpointManager",
@@ -229,6 +231,7 @@ _LATER = {
     "tfckpt.core.compare": ("diff",),
     "tfckpt.core.verify": ("verify",),
     "tfckpt.train.assignment": ("init_from_checkpoint",),
+    "tfckpt.train.background": ("BackgroundSaves",),
     "tfckpt.train.both": (
         "SavedBoth",
         "save_both",

@@ -19,6 +19,7 @@ import sys
 import numpy as np
 import tfckpt
 kind, folder = sys.argv[1:]
+background = tfckpt.BackgroundSaves()
 parts = [tfckpt.Variable(np.zeros(20_000, "float32"), name=f"v{n}") for n in range(5)]
 checkpoint = tfckpt.Checkpoint(parts=parts)
 manager = tfckpt.CheckpointManager(checkpoint, folder + "/tf2", max_to_keep=2)
@@ -32,9 +33,14 @@ for number in range(1, 1_000_000):
         manager.save()
     elif kind == "overwrite":
         saver.save(None, folder + "/tf1/m")
-    else:
+    elif kind == "both":
         tfckpt.save_both(saver, manager, folder + "/tf1/m", global_step=number)
-    print(number, flush=True)
+    elif kind == "manager in the background":
+        background.save(manager)
+    else:
+        background.save_both(saver, manager, folder + "/tf1/m", global_step=number)
+    # In the background the save before this one has ended.
+    print(number - kind.endswith("background"), flush=True)
 """
 
 
@@ -53,7 +59,8 @@ def check(folder: str, least: int) -> int:
 
 
 @pytest.mark.parametrize(("kind", "folders"), [
-    ("saver", ["tf1"]), ("overwrite", ["tf1"]), ("manager", ["tf2"]), ("both", ["tf1", "tf2"])])
+    ("saver", ["tf1"]), ("overwrite", ["tf1"]), ("manager", ["tf2"]), ("both", ["tf1", "tf2"]),
+    ("manager in the background", ["tf2"]), ("both in the background", ["tf1", "tf2"])])
 def test_a_save_killed_at_any_instant_leaves_a_whole_latest_checkpoint(tmp_path, kind, folders):
     script = tmp_path / "training.py"
     script.write_text(TRAINING)
@@ -70,6 +77,7 @@ def test_a_save_killed_at_any_instant_leaves_a_whole_latest_checkpoint(tmp_path,
                 if line.endswith("\n")]
         process.stdout.close()
         process.wait()
-        least = int(done[-1]) if done else 2  # these saves had ended
+        # These saves had ended.
+        least = int(done[-1]) if done else 2 - kind.endswith("background")
         for name in folders:
             check(str(folder / name), least)

@@ -17,10 +17,11 @@ from tfckpt.core.plan import Output, Plan
 from tfckpt.errors import PathConflictError, VariableError, VariableTypeError
 from tfckpt.train.checkpoint import Checkpoint
 from tfckpt.train.manager import CheckpointManager
+from tfckpt.train.pending import PendingSave
 from tfckpt.train.saver import Saver, plan_names
 from tfckpt.train.variables import Variable
 
-__all__ = ["SavedBoth", "save_both"]
+__all__ = ["SavedBoth", "prepare_both", "save_both"]
 
 Path = str | os.PathLike[str]
 
@@ -67,6 +68,14 @@ def save_both(saver: Saver, checkpoint: Checkpoint | CheckpointManager, tf1_path
         >>> tfckpt.open(saved.tf1)["v"].tolist(), tfckpt.open(saved.tf2)["model/v"].tolist()
         ([1.0, 2.0], [1.0, 2.0])
     """
+    with no_collection():
+        pending = prepare_both(saver, checkpoint, tf1_path, tf2_path, global_step)
+        return None if pending is None else pending.finish()
+
+
+def prepare_both(saver: Saver, checkpoint: Checkpoint | CheckpointManager, tf1_path: Path,
+                 tf2_path: Path | None = None, global_step: Any = None) -> PendingSave | None:
+    """`save_both` as far as taking the values; see `PendingSave`."""
     manager = checkpoint if isinstance(checkpoint, CheckpointManager) else None
     objects = checkpoint.checkpoint if isinstance(checkpoint, CheckpointManager) else checkpoint
     if not isinstance(objects, Checkpoint):
@@ -80,24 +89,37 @@ def save_both(saver: Saver, checkpoint: Checkpoint | CheckpointManager, tf1_path
         raise PathConflictError(
             "a folder's state file names one checkpoint, and both would be in this folder",
             file=folder or ".", hint="Give each format a folder of its own.")
-    tf2 = (manager.save(checkpoint_number=global_step) if manager
-           else objects.save(tf2_path or ""))
+    tf2 = (manager.prepare(checkpoint_number=global_step) if manager
+           else objects.prepare(tf2_path or ""))
     if tf2 is None:
         return None
-    with no_collection(), BundleSource(tf2) as source:
-        tf1 = saver.write(_shared_plan(saver, objects, source), tf1_path, global_step)
-    return SavedBoth(tf1, tf2)
+    shared, rest = _split(saver, objects)
+    tf1 = saver.prepare_plan(rest, tf1_path, global_step)
+
+    def write(plan: Plan) -> None:
+        tf2.write(plan)
+        with BundleSource(tf2.result) as source:
+            tf1.write(_shared_plan(shared, rest, source))
+
+    return PendingSave(SavedBoth(tf1.result, tf2.result), tf2.plan, write)
 
 
-def _shared_plan(saver: Saver, checkpoint: Checkpoint, source: BundleSource) -> Plan:
-    """A TF1 checkpoint, with every value that the TF2 checkpoint has taken from there."""
+def _split(saver: Saver, checkpoint: Checkpoint) -> tuple[dict[str, str], Plan]:
+    """Key in the TF2 checkpoint of each variable that is there, by name; a plan of the rest."""
     keys = {id(item.owner): item.key for item in checkpoint.view().stored}
-    shared, rest = [], {}
+    shared, rest = {}, {}
     for name, value in saver.variables.items():
         # An object of the user's own may have several values, each under a name of its own.
-        entry = source.index.get(keys.get(id(value), "")) if isinstance(value, Variable) else None
-        if entry is None:
-            rest[name] = value
+        if isinstance(value, Variable) and id(value) in keys:
+            shared[name] = keys[id(value)]
         else:
-            shared.append(Output(name, entry.dtype, entry.shape, source.origin(entry)))
-    return Plan((*shared, *plan_names(rest).outputs), "name-based")
+            rest[name] = value
+    return shared, plan_names(rest)
+
+
+def _shared_plan(shared: dict[str, str], rest: Plan, source: BundleSource) -> Plan:
+    """A TF1 checkpoint, with every value that the TF2 checkpoint has taken from there."""
+    entries = {name: source.index[key] for name, key in shared.items()}
+    linked = [Output(name, entry.dtype, entry.shape, source.origin(entry))
+              for name, entry in entries.items()]
+    return Plan((*linked, *rest.outputs), "name-based")

@@ -13,6 +13,7 @@ from typing import Any
 from tfckpt.core.collection import no_collection
 from tfckpt.core.discovery import as_path
 from tfckpt.core.opening import open_source
+from tfckpt.core.plan import Plan
 from tfckpt.core.source import Source
 from tfckpt.core.writer import write_plan
 from tfckpt.errors import CheckpointNotFoundError, VariableError, VariableTypeError
@@ -21,6 +22,7 @@ from tfckpt.train.byname import NamedRestoration
 from tfckpt.train.graphview import GraphView, plan_objects, view_objects
 from tfckpt.train.loadreport import RestoreError
 from tfckpt.train.objects import Trackable, children_of, fill_waiting, is_trackable, tracked
+from tfckpt.train.pending import PendingSave
 from tfckpt.train.restoring import Restoration, warn
 from tfckpt.train.state import write_state
 from tfckpt.train.status import NameBasedStatus, NothingStatus, ObjectStatus, RestoreStatus
@@ -160,9 +162,8 @@ class Checkpoint(Trackable):
         Returns:
             The prefix.
         """
-        prefix = as_path(file_prefix)
-        with no_collection(), using_session(session):
-            write_plan(plan_objects(self.view()), prefix, overwrite=True)
+        with no_collection():
+            prefix: str = self.prepare_write(file_prefix, session=session).finish()
         return prefix
 
     def save(self, file_prefix: Path, options: object = None, *, session: Any = None) -> str:
@@ -176,10 +177,29 @@ class Checkpoint(Trackable):
         Returns:
             The prefix with ``-`` and the number of this save.
         """
-        counter = self._maybe_create_save_counter().assign_add(1)
-        prefix = self.write(f"{as_path(file_prefix)}-{int(counter)}", session=session)
-        write_state(os.path.dirname(prefix) or ".", prefix, save_relative_paths=True)
+        with no_collection():
+            prefix: str = self.prepare(file_prefix, session=session).finish()
         return prefix
+
+    def prepare_write(self, file_prefix: Path, *, session: Any = None) -> PendingSave:
+        """`write` as far as taking the values; see `PendingSave`."""
+        prefix = as_path(file_prefix)
+        with using_session(session):
+            plan = plan_objects(self.view())
+        return PendingSave(prefix, plan, lambda plan: write_plan(plan, prefix, overwrite=True))
+
+    def prepare(self, file_prefix: Path, options: object = None, *, session: Any = None
+                ) -> PendingSave:
+        """`save` as far as taking the values. The save is counted."""
+        counter = self._maybe_create_save_counter().assign_add(1)
+        pending = self.prepare_write(f"{as_path(file_prefix)}-{int(counter)}", session=session)
+
+        def write(plan: Plan) -> None:
+            pending.write(plan)
+            write_state(os.path.dirname(pending.result) or ".", pending.result,
+                        save_relative_paths=True)
+
+        return pending._replace(write=write)
 
     def restore(self, save_path: Path | None, options: object = None) -> RestoreStatus:
         """Restore values, now and as further objects are attached.

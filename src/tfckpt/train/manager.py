@@ -11,12 +11,14 @@ import re
 import time
 import warnings
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from tfckpt.core.catalog import has_checkpoint, locate
 from tfckpt.core.discovery import as_path, read_state
-from tfckpt.errors import CheckpointError, CheckpointWarning
+from tfckpt.core.plan import Plan
+from tfckpt.errors import CheckpointError, CheckpointWarning, UnsupportedError
 from tfckpt.format.state import CheckpointState
+from tfckpt.train.pending import PendingSave
 from tfckpt.train.retention import Window, delete_or_warn
 from tfckpt.train.state import write_state
 
@@ -35,6 +37,14 @@ class Restorable(Protocol):
 
     def restore(self, save_path: str) -> Any:
         """Take the values of a checkpoint."""
+
+
+@runtime_checkable
+class Preparing(Protocol):
+    """What can be saved in two steps."""
+
+    def prepare_write(self, file_prefix: str) -> PendingSave:
+        """``write`` as far as taking the values."""
 
 
 class CheckpointManager:
@@ -168,15 +178,50 @@ class CheckpointManager:
         Returns:
             Its prefix, or None if no save is due.
         """
+        due = self._begin(checkpoint_number, check_interval=check_interval)
+        if due is None:
+            return None
+        prefix, step = due
+        extra = {} if options is None else {"options": options}
+        path = as_path(self._checkpoint.write(prefix, **extra))
+        self._saved(path, step)
+        return path
+
+    def prepare(self, checkpoint_number: Any = None, check_interval: bool = True,
+                options: Any = None) -> PendingSave | None:
+        """`save` as far as taking the values; the save is counted. See `PendingSave`.
+
+        Raises:
+            UnsupportedError: The checkpoint is none of tfckpt's.
+        """
+        if not isinstance(self._checkpoint, Preparing):
+            raise UnsupportedError("only tfckpt's Checkpoint can be saved in the background",
+                                   got=type(self._checkpoint).__name__)
+        due = self._begin(checkpoint_number, check_interval=check_interval)
+        if due is None:
+            return None
+        prefix, step = due
+        pending = self._checkpoint.prepare_write(prefix)
+
+        def write(plan: Plan) -> None:
+            pending.write(plan)
+            self._saved(pending.result, step)
+
+        return pending._replace(write=write)
+
+    def _begin(self, checkpoint_number: Any, *, check_interval: bool
+               ) -> tuple[str, int | None] | None:
+        """Prefix and step of a save, which is counted; None if none is due."""
         step = None if self._checkpoint_interval is None else _integer(self._step_counter)
         if step is not None and not self._is_due(step, check_interval=check_interval):
             return None
         counter = self._checkpoint.save_counter
         counter.assign_add(1)
         number = _integer(counter if checkpoint_number is None else checkpoint_number)
-        prefix = f"{os.path.join(self._directory, self._name)}-{number}"
-        extra = {} if options is None else {"options": options}
-        path = as_path(self._checkpoint.write(prefix, **extra))
+        return f"{os.path.join(self._directory, self._name)}-{number}", step
+
+    def _saved(self, path: str, step: int | None) -> None:
+        """Note a save whose files are written, and delete what is too much."""
         self._last_step = step
         self._window.add(path, self._clock())
         self._latest = path
@@ -184,7 +229,6 @@ class CheckpointManager:
         self._write_state()
         if self._delete_surplus():
             self._write_state()
-        return path
 
     def _is_due(self, step: int, *, check_interval: bool) -> bool:
         if self._last_step is None:

@@ -41,6 +41,7 @@ from tfckpt.train.loadreport import (
     nearest_keys,
 )
 from tfckpt.train.objects import PythonState, Trackable, values_of
+from tfckpt.train.pending import PendingSave
 from tfckpt.train.retention import Retention
 from tfckpt.train.standins import LiveObject
 from tfckpt.train.storednames import StoredNames
@@ -221,12 +222,31 @@ class Saver:
             PathConflictError: The checkpoint would be where the state file goes.
             StorageError: The system refuses.
         """
+        pending = self.prepare(sess, save_path, global_step, latest_filename, meta_graph_suffix,
+                               write_meta_graph, write_state)
+        return None if pending is None else pending.finish()
+
+    def prepare(
+        self, sess: object, save_path: Path, global_step: Any = None,
+        latest_filename: str | None = None, meta_graph_suffix: str = "meta",
+        write_meta_graph: bool = True, write_state: bool = True,
+        strip_default_attrs: bool = False, save_debug_info: bool = False,
+    ) -> PendingSave | None:
+        """`save` as far as taking the values, for one that is written later; see `PendingSave`."""
         if not self.variables:
             return None
         with no_collection(), using_session(sess):
-            return self.write(plan_names(self.variables), save_path, global_step,
-                              latest_filename=latest_filename,
-                              meta_graph_suffix=meta_graph_suffix, write_state=write_state)
+            plan = plan_names(self.variables)
+        return self.prepare_plan(plan, save_path, global_step, latest_filename=latest_filename,
+                                 meta_graph_suffix=meta_graph_suffix, write_state=write_state)
+
+    def prepare_plan(self, plan: Plan, save_path: Path, global_step: Any = None,
+                     **options: Any) -> PendingSave:
+        """`write` as far as naming the files."""
+        prefix = self._prefix(as_path(save_path), global_step)
+        sharded = self._is_v1 and self._sharded
+        return PendingSave(prefix + "-?????-of-00001" if sharded else prefix, plan,
+                           lambda plan: self.write(plan, prefix, **options))
 
     def write(self, plan: Plan, save_path: Path, global_step: Any = None, *,
               latest_filename: str | None = None, meta_graph_suffix: str = "meta",
