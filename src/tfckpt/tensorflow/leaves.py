@@ -56,6 +56,8 @@ class TensorFlowVariable(Ordered, LiveVariable):
 class EagerVariable(TensorFlowVariable):
     """A resource variable outside a graph."""
 
+    copies = True  # an eager tensor that is made of an array
+
     def read(self) -> np.ndarray[Any, Any]:
         try:
             tensor = self.live._read_variable_op()  # noqa: SLF001 - value() may be overridden

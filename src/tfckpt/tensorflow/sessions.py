@@ -39,6 +39,7 @@ class GraphVariable(TensorFlowVariable):
     """A variable of a graph, of either kind: a reference or a resource."""
 
     waits_for_run = True
+    copies = False  # what is fed may become the variable's own buffer, and be written to
 
     @property
     def shape(self) -> Shape:

@@ -14,6 +14,7 @@ from tfckpt.core.index import Entry
 from tfckpt.core.source import Source
 from tfckpt.errors import CheckpointError
 from tfckpt.train.adapters import assign_all, memory_of, using_session, waits_for_run
+from tfckpt.train.fetching import read_values
 from tfckpt.train.graphview import GraphView, Stored, view_objects
 from tfckpt.train.loadreport import LoadReport, Mismatch, RestoreError
 from tfckpt.train.objects import Waiting
@@ -75,7 +76,7 @@ class NamedRestoration:
 
     def _load(self, pairs: list[tuple[Variable, Entry]]) -> None:
         try:
-            arrays = [self.source.read_array(entry) for _, entry in pairs]
+            arrays = read_values(self.source, [(entry, variable) for variable, entry in pairs])
         finally:
             self.source.close()
         assign_all((variable, array) for (variable, _), array in zip(pairs, arrays, strict=True))

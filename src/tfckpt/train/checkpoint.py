@@ -12,13 +12,13 @@ from typing import Any
 
 from tfckpt.core.collection import no_collection
 from tfckpt.core.discovery import as_path
-from tfckpt.core.opening import open_source
 from tfckpt.core.plan import Plan
 from tfckpt.core.source import Source
 from tfckpt.core.writer import write_plan
 from tfckpt.errors import CheckpointNotFoundError, VariableError, VariableTypeError
 from tfckpt.train.adapters import stand_in, using_session
 from tfckpt.train.byname import NamedRestoration
+from tfckpt.train.fetching import open_for_objects
 from tfckpt.train.graphview import GraphView, plan_objects, view_objects
 from tfckpt.train.loadreport import RestoreError
 from tfckpt.train.objects import Trackable, children_of, fill_waiting, is_trackable, tracked
@@ -275,7 +275,7 @@ def _open(save_path: Path) -> Source:
         CheckpointNotFoundError: There is neither.
     """
     try:
-        source = open_source(save_path, mmap=False)
+        source = open_for_objects(save_path)
     except CheckpointNotFoundError as error:
         error.message = f"neither a checkpoint nor a SavedModel can be restored: {error.message}"
         raise

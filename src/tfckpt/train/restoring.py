@@ -25,6 +25,7 @@ from tfckpt.errors import CheckpointError, CheckpointWarning
 from tfckpt.format.objectgraph import VARIABLE_VALUE, Attribute, Node, nodes_with_values
 from tfckpt.format.objectkeys import escape_local_name
 from tfckpt.train.adapters import assign_all, memory_of, using_session, waits_for_run
+from tfckpt.train.fetching import read_values
 from tfckpt.train.loadreport import LoadReport, Mismatch, RestoreError
 from tfckpt.train.objects import (
     PYTHON_STATE,
@@ -35,7 +36,6 @@ from tfckpt.train.objects import (
     values_of,
 )
 from tfckpt.train.standins import LiveObject
-from tfckpt.train.storedvariants import read_value
 from tfckpt.train.variables import Variable
 
 __all__ = ["Restoration", "claim", "describe", "is_claimed", "mismatch", "next_number",
@@ -253,19 +253,20 @@ class Restoration:
 
     def _read(self, loads: list[_Load]) -> list[dict[str, Any]]:
         # All is read before anything is assigned: damage must not leave half of it loaded.
-        return [{name: read_value(self.source, entry) for name, entry in load.wanted.items()}
-                for load in loads]
+        values = iter(read_values(self.source, [
+            (entry, load.value) for load in loads for entry in load.wanted.values()]))
+        return [{name: next(values) for name in load.wanted} for load in loads]
 
     def _read_new_slots(self, missing: list[_Slot]) -> list[tuple[_Slot, Any]]:
         """Slots that can be made here and now, with their values."""
-        made = []
+        made: list[tuple[_Slot, Any]] = []
         for slot in missing:
             node = self.nodes[slot.slot]
             if not self.bound(slot.optimizer).makes_slots():
                 continue
             if [attribute.name for attribute in node.attributes] == [VARIABLE_VALUE]:
                 entry = self.source.index[node.attributes[0].checkpoint_key]
-                made.append((slot, self.source.read_array(entry)))
+                made += zip([slot], read_values(self.source, [(entry, None)]), strict=True)
         return made
 
     def _give(self, loads: list[_Load], arrays: list[dict[str, Any]]) -> None:

@@ -15,7 +15,6 @@ from tfckpt.core.arrays import array_output
 from tfckpt.core.collection import no_collection
 from tfckpt.core.discovery import STATE_FILE, as_path
 from tfckpt.core.index import Entry
-from tfckpt.core.opening import open_source
 from tfckpt.core.origin import Given, Part, Sliced
 from tfckpt.core.plan import Output, Plan
 from tfckpt.core.writer import write_plan
@@ -30,6 +29,7 @@ from tfckpt.errors import (
 from tfckpt.format.objectgraph import OBJECT_GRAPH_KEY
 from tfckpt.format.objectkeys import escape_local_name
 from tfckpt.train.adapters import adapters, arrays_of, assign_all, stand_in, using_session
+from tfckpt.train.fetching import open_for_objects, read_values
 from tfckpt.train.graphs import GraphKeys, executing_eagerly, get_collection
 from tfckpt.train.graphview import Stored, value_output
 from tfckpt.train.loadreport import (
@@ -45,7 +45,6 @@ from tfckpt.train.pending import PendingSave
 from tfckpt.train.retention import Retention
 from tfckpt.train.standins import LiveObject
 from tfckpt.train.storednames import StoredNames
-from tfckpt.train.storedvariants import read_value
 from tfckpt.train.values import as_array
 from tfckpt.train.variables import PartitionedVariable, Variable
 
@@ -312,11 +311,12 @@ class Saver:
             raise VariableError("a Saver can't restore from None",
                                 hint="latest_checkpoint gives None if there is no checkpoint yet.")
         items = [item for name, value in values.items() for item in _stored(name, value)]
-        with open_source(save_path, mmap=False) as source:
+        with open_for_objects(save_path) as source:
             names = StoredNames(source)
             entries = self._find(items, names)
-            arrays = {item.key: read_value(source, entries[item.key])
-                      for item in sorted(items, key=lambda item: _place(entries[item.key]))}
+            ordered = sorted(items, key=lambda item: _place(entries[item.key]))
+            read = read_values(source, [(entries[item.key], item.owner) for item in ordered])
+            arrays = {item.key: value for item, value in zip(ordered, read, strict=True)}
         for name, keys in names.ambiguous(entries):
             warnings.warn(
                 f"the checkpoint has {len(keys)} variables named {name!r}, and TensorFlow takes the"

@@ -27,10 +27,14 @@ class _StandIn:
         live: The framework's object.
         memory: What a restore remembers of it; outlives the stand-in.
         adapter: Its adapter.
+        copies: Whether setting its value copies it. Then the array may be a view of a file; else
+            it is a new one, and the framework may keep it and write to it.
+        waits_for_run: Whether values move only when a graph is run in a session.
     """
 
     is_stand_in = True
-    waits_for_run = False  # whether values move only in a session's run
+    copies = False
+    waits_for_run = False
     live: Any
     memory: dict[str, Any]
     adapter: Adapter
