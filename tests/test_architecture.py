@@ -20,7 +20,7 @@ ARROWS = {
     "core": {"format", "storage", "errors"},
     "train": {"core", "format", "storage", "errors"},
     "convert": {"core", "format", "errors"},
-    "tensorflow": {"train", "core", "format", "errors"},
+    "tensorflow": {"train", "convert", "core", "format", "errors"},
     "keras": {"convert", "core", "format", "errors"},
     "report": {"core", "format", "errors"},
     "cli": {"report", "keras", "convert", "train", "core", "errors", "_version"},

@@ -20,14 +20,16 @@ from tfckpt.tensorflow.saveables import InParts, Spec, cut, grouped
 from tfckpt.tensorflow.tensors import as_array_of
 from tfckpt.train.adapters import current_session
 from tfckpt.train.graphview import value_output
+from tfckpt.train.standins import LiveObject
 from tfckpt.train.storedvariants import StoredVariants
 from tfckpt.train.values import Shape, as_dtype, as_shape
+from tfckpt.train.variables import PartitionedVariable
 
 if TYPE_CHECKING:
     import numpy as np
 
 __all__ = ["GraphVariable", "assign_variables", "graphed", "initialize", "lazy_values",
-           "read_variables", "restore_values", "session_for"]
+           "prepare", "read_variables", "restore_values", "session_for"]
 
 
 # How references and resources say it.
@@ -248,6 +250,20 @@ def restore_values(made: _Graphed, values: dict[str, Any]) -> None:
                                    tensor=spec.name)
         feeds[place] = cut(spec, value)
     session_for(made.places[0].graph).run(made.ops, feeds)
+
+
+def prepare(values: Iterable[tuple[Any, Any]]) -> None:
+    """Make what saving and restoring these will take, before their graph is finalized.
+
+    Args:
+        values: Names for a Saver, or numbers in a Checkpoint, and variables or objects.
+    """
+    for name, value in values:
+        for leaf in value if isinstance(value, PartitionedVariable) else (value,):
+            if isinstance(leaf, GraphVariable):
+                _assignment(leaf.live, tuple(size or 0 for size in leaf.shape))
+            elif isinstance(leaf, LiveObject):
+                _ = leaf.saver_values(name) if isinstance(name, str) else leaf.own_values()
 
 
 def initialize(lives: Iterable[Any]) -> None:

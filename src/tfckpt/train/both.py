@@ -21,7 +21,7 @@ from tfckpt.train.pending import PendingSave
 from tfckpt.train.saver import Saver, plan_names
 from tfckpt.train.variables import Variable
 
-__all__ = ["SavedBoth", "prepare_both", "save_both"]
+__all__ = ["SavedBoth", "prepare_both", "save_both", "shared_plan", "split_shared"]
 
 Path = str | os.PathLike[str]
 
@@ -93,18 +93,18 @@ def prepare_both(saver: Saver, checkpoint: Checkpoint | CheckpointManager, tf1_p
            else objects.prepare(tf2_path or ""))
     if tf2 is None:
         return None
-    shared, rest = _split(saver, objects)
+    shared, rest = split_shared(saver, objects)
     tf1 = saver.prepare_plan(rest, tf1_path, global_step)
 
     def write(plan: Plan) -> None:
         tf2.write(plan)
         with BundleSource(tf2.result) as source:
-            tf1.write(_shared_plan(shared, rest, source))
+            tf1.write(shared_plan(shared, rest, source))
 
     return PendingSave(SavedBoth(tf1.result, tf2.result), tf2.plan, write)
 
 
-def _split(saver: Saver, checkpoint: Checkpoint) -> tuple[dict[str, str], Plan]:
+def split_shared(saver: Saver, checkpoint: Checkpoint) -> tuple[dict[str, str], Plan]:
     """Key in the TF2 checkpoint of each variable that is there, by name; a plan of the rest."""
     keys = {id(item.owner): item.key for item in checkpoint.view().stored}
     shared, rest = {}, {}
@@ -117,7 +117,7 @@ def _split(saver: Saver, checkpoint: Checkpoint) -> tuple[dict[str, str], Plan]:
     return shared, plan_names(rest)
 
 
-def _shared_plan(shared: dict[str, str], rest: Plan, source: BundleSource) -> Plan:
+def shared_plan(shared: dict[str, str], rest: Plan, source: BundleSource) -> Plan:
     """A TF1 checkpoint, with every value that the TF2 checkpoint has taken from there."""
     entries = {name: source.index[key] for name, key in shared.items()}
     linked = [Output(name, entry.dtype, entry.shape, source.origin(entry))

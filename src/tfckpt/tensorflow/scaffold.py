@@ -1,0 +1,301 @@
+"""`ScaffoldSaver`: a saver for Scaffold, and with it for MonitoredSession and Estimator.
+
+TensorFlow's own takes either variables by name or a ``tf.train.Checkpoint``. This one writes
+TF1, TF2, or both from one pass over the values, and restores from either, so that a training
+run can go on while its format changes.
+
+    =================== =========================================================
+    ``formats``         what is saved where
+    =================== =========================================================
+    ``("tf1",)``        names, in the model's folder
+    ``("tf2",)``        objects, in the model's folder
+    ``("tf2", "tf1")``  objects in the model's folder, names in its folder ``tf1``
+    ``("tf1", "tf2")``  names in the model's folder, objects in its folder ``tf2``
+    =================== =========================================================
+
+A folder's state file names one checkpoint; that of the model's folder is the one from which
+training goes on, and which Estimator's ``latest_checkpoint`` and ``get_variable_value`` mean.
+
+Source: python/training/{monitored_session,session_manager,basic_session_run_hooks}.py of
+TensorFlow 2.15 and 2.21.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, Literal
+
+import tensorflow as tf
+from tensorflow.python.checkpoint import graph_view
+
+from tfckpt.core.bundle import BundleSource
+from tfckpt.core.collection import no_collection
+from tfckpt.core.discovery import as_path
+from tfckpt.core.opening import open_source
+from tfckpt.core.plan import Plan
+from tfckpt.errors import GraphStateError, VariableError
+from tfckpt.tensorflow.sessions import prepare
+from tfckpt.train.adapters import stand_in, using_session
+from tfckpt.train.both import shared_plan, split_shared
+from tfckpt.train.checkpoint import Checkpoint
+from tfckpt.train.objects import children_of
+from tfckpt.train.retention import Retention
+from tfckpt.train.saver import Saver, plan_names
+from tfckpt.train.state import get_checkpoint_state
+from tfckpt.train.variables import PartitionedVariable
+
+__all__ = ["Format", "ScaffoldSaver"]
+
+Path = str | os.PathLike[str]
+Format = Literal["tf1", "tf2"]
+
+
+class ScaffoldSaver:
+    """Saves a training run in either format or both, for ``tf.compat.v1.train.Scaffold``.
+
+    Args:
+        objects: What a TF2 checkpoint has: a ``tf.train.Checkpoint``, a model or module, or a
+            dict from names to objects. By default all variables, as ``var_list`` by name.
+        formats: ``"tf1"``, ``"tf2"``, or both; the first is what training goes on from.
+        var_list: What a TF1 checkpoint has, as for `tfckpt.Saver`; by default all variables of
+            the graph.
+        beside: Name of the second format's folder, in the model's; by default the format's.
+        max_to_keep: How many saves are kept in each folder; None or 0 keeps all.
+        keep_checkpoint_every_n_hours: As for `tfckpt.Saver`.
+        save_relative_paths: Whether state files have relative paths, so that the folder can
+            be moved.
+
+    Raises:
+        VariableError: The formats are none, or one twice.
+
+    Example::
+
+        ckpt = tf.train.Checkpoint(var_list={'var': v}, step=train_step)
+        saver = ScaffoldSaver(ckpt, formats=("tf2", "tf1"))
+        scaffold = tf1.train.Scaffold(saver=saver)
+    """
+
+    def __init__(self, objects: Any = None, *, formats: Sequence[Format] = ("tf2",),
+                 var_list: Iterable[Any] | Mapping[str, Any] | None = None,
+                 beside: str | None = None, max_to_keep: int | None = 5,
+                 keep_checkpoint_every_n_hours: float = 10000.0,
+                 save_relative_paths: bool = True) -> None:
+        given = (formats,) if isinstance(formats, str) else tuple(formats)
+        if not given or set(given) - {"tf1", "tf2"} or len(set(given)) != len(given):
+            raise VariableError("there are no such formats to save in",
+                                expected='"tf1", "tf2" or both', got=repr(formats))
+        self._formats = given
+        self._objects = objects
+        self._beside = beside or given[-1]
+        if os.path.basename(self._beside) != self._beside or self._beside in (".", ".."):
+            raise VariableError("beside is no name of a folder", got=repr(beside))
+        # Of two formats each has a list of its own: either's files may be deleted by hand.
+        self._saver = Saver(var_list, max_to_keep=max_to_keep, defer_build=var_list is None,
+                            keep_checkpoint_every_n_hours=keep_checkpoint_every_n_hours,
+                            save_relative_paths=save_relative_paths)
+        self._retention = Retention(max_to_keep, keep_checkpoint_every_n_hours,
+                                    save_relative_paths=save_relative_paths)
+        self._checkpoint: Any = None
+        self._graph_saver: Any = None
+
+    def build(self) -> None:
+        """Collect what is saved, and make the operations that it takes; `Scaffold` calls this.
+
+        Raises:
+            GraphStateError: There is no graph, or it is finalized.
+            VariableError: There is nothing to save.
+        """
+        if self._checkpoint is not None:
+            return
+        if tf.executing_eagerly():
+            raise GraphStateError(
+                "a ScaffoldSaver saves what is in a graph, and there is none",
+                hint="Elsewhere there are tfckpt.Saver, tfckpt.Checkpoint and tfckpt.save_both.")
+        if tf.compat.v1.get_default_graph().finalized:
+            raise GraphStateError("the graph is finalized, and its saver wasn't built before",
+                                  hint="Call build() before the graph is finalized.")
+        self._saver.build()
+        objects, checkpoint = self._as_checkpoint()
+        prepare(self._saver.variables.items())
+        prepare((name, value) for name, value in enumerate(checkpoint.view().objects))
+        self._graph_saver = self._made_graph_saver(objects)
+        self._checkpoint = checkpoint
+
+    def _as_checkpoint(self) -> tuple[Any, Checkpoint]:
+        """What a TF2 checkpoint has, as TensorFlow sees it and as we do."""
+        objects = self._objects
+        if isinstance(objects, Checkpoint):
+            return None, objects
+        if objects is None:
+            objects = {"var_list": dict(self._lives(in_parts=True))}
+        if isinstance(objects, Mapping):
+            objects = tf.train.Checkpoint(**objects)
+        if not isinstance(objects, tf.train.Checkpoint):
+            return objects, Checkpoint(root=objects)
+        # Its children as ours: were it the root, the root would have a child of that name too.
+        children = children_of(stand_in(objects))
+        children.pop("save_counter", None)  # saves are counted by the global step
+        return objects, Checkpoint(**{name: child.live for name, child in children.items()})
+
+    def _lives(self, *, in_parts: bool) -> Iterator[tuple[str, Any]]:
+        """TensorFlow's variables by name; of those in parts each part, or a list of them."""
+        for name, value in self._saver.variables.items():
+            if not isinstance(value, PartitionedVariable):
+                yield name, value.live
+            elif in_parts:
+                yield from ((part.live.op.name, part.live) for part in value)  # type: ignore[attr-defined]  # a stand-in's
+            else:
+                yield name, [part.live for part in value]  # type: ignore[attr-defined]  # likewise
+
+    def _made_graph_saver(self, objects: Any) -> Any:
+        """TensorFlow's saver of the first format: by it exported graphs are restored.
+
+        None for objects that TensorFlow doesn't know; their graphs are exported without.
+        """
+        if self._formats[0] == "tf1":
+            return tf.compat.v1.train.Saver(dict(self._lives(in_parts=False)), sharded=True)
+        if objects is None:
+            return None
+        saveables = graph_view.ObjectGraphView(objects).frozen_saveable_objects()
+        return tf.compat.v1.train.Saver(saveables, sharded=True)
+
+    @property
+    def saver_def(self) -> Any:
+        """What an exported graph says of how it is restored; None if TensorFlow can't."""
+        self.build()
+        return None if self._graph_saver is None else self._graph_saver.saver_def
+
+    def export_meta_graph(self, filename: Path | None = None, **options: Any) -> Any:
+        """The graph with its collections and `saver_def`, for ``import_meta_graph``.
+
+        Args:
+            filename: Where it is written; nowhere by default.
+            **options: As for TensorFlow's ``Saver.export_meta_graph``.
+        """
+        self.build()
+        path = None if filename is None else as_path(filename)
+        if self._graph_saver is not None:
+            return self._graph_saver.export_meta_graph(path, **options)
+        return tf.compat.v1.train.export_meta_graph(path, **options)
+
+    @property
+    def _list(self) -> Saver | Retention:
+        """What keeps the list of the first format's saves."""
+        return self._saver if self._formats[0] == "tf1" else self._retention
+
+    @property
+    def last_checkpoints(self) -> list[str]:
+        """Prefixes of the first format's saves that may still be deleted, oldest first."""
+        return self._list.last_checkpoints
+
+    def set_last_checkpoints(self, last_checkpoints: Iterable[Path]) -> None:
+        """Take over a list without times."""
+        self._list.set_last_checkpoints(last_checkpoints)
+
+    def set_last_checkpoints_with_time(
+            self, last_checkpoints_with_time: Iterable[tuple[Path, float]]) -> None:
+        """Take over a list of prefixes and times, oldest first."""
+        self._list.set_last_checkpoints_with_time(last_checkpoints_with_time)
+
+    def recover_last_checkpoints(self, checkpoint_paths: Iterable[Path]) -> None:
+        """Take over an earlier program's list, and that of the folder beside.
+
+        Paths without files are dropped.
+        """
+        paths = [as_path(path) for path in checkpoint_paths]
+        self._list.recover_last_checkpoints(paths)
+        if len(self._formats) > 1 and paths:
+            state = get_checkpoint_state(self._folder_beside(paths[-1]))
+            other = self._retention if self._list is self._saver else self._saver
+            other.recover_last_checkpoints(state.all_model_checkpoint_paths if state else ())
+
+    def save(self, sess: Any, save_path: Path, global_step: Any = None,
+             latest_filename: str | None = None, meta_graph_suffix: str = "meta",
+             write_meta_graph: bool = True, write_state: bool = True,
+             strip_default_attrs: bool = False, save_debug_info: bool = False) -> str:
+        """Save the values that a session has.
+
+        Args:
+            sess: The session.
+            save_path: Prefix in the model's folder.
+            global_step: A number, or a variable of the graph; added to the prefix.
+            latest_filename: Name of the state files, if not ``checkpoint``.
+            meta_graph_suffix: Ending of graph files.
+            write_meta_graph: Whether the graph is written beside the first format.
+            write_state: Whether state files are written and old saves deleted. Without this
+                only the first format is written: that is how a SavedModel is exported.
+            strip_default_attrs: As in TensorFlow.
+            save_debug_info: As in TensorFlow.
+
+        Returns:
+            The first format's prefix with the step.
+
+        Raises:
+            StorageError: The system refuses.
+        """
+        self.build()
+        prefix = as_path(save_path)
+        if global_step is not None:
+            step = sess.run(global_step) if hasattr(global_step, "graph") else global_step
+            prefix = f"{prefix}-{int(step)}"
+        places = {self._formats[0]: prefix}
+        if write_state and len(self._formats) > 1:
+            places[self._formats[1]] = os.path.join(self._folder_beside(prefix),
+                                                    os.path.basename(prefix))
+        with self._inside(sess), no_collection():
+            if "tf2" in places:
+                self._checkpoint.write(places["tf2"], session=sess)
+                if write_state:
+                    self._retention.saved(places["tf2"], latest_filename=latest_filename,
+                                          meta_graph_suffix=meta_graph_suffix)
+            if "tf1" in places:
+                with self._plan_of_names(places.get("tf2")) as plan:
+                    self._saver.write(plan, places["tf1"], latest_filename=latest_filename,
+                                      meta_graph_suffix=meta_graph_suffix, write_state=write_state)
+            if write_meta_graph:
+                self.export_meta_graph(f"{prefix}.{meta_graph_suffix}",
+                                       strip_default_attrs=strip_default_attrs,
+                                       save_debug_info=save_debug_info)
+        return prefix
+
+    @contextmanager
+    def _plan_of_names(self, written: str | None) -> Iterator[Plan]:
+        """A TF1 checkpoint, which shares the data of the TF2 checkpoint that was just written."""
+        if written is None:
+            yield plan_names(self._saver.variables)
+            return
+        with BundleSource(written) as source:
+            yield shared_plan(*split_shared(self._saver, self._checkpoint), source)
+
+    def _folder_beside(self, prefix: str) -> str:
+        return os.path.join(os.path.dirname(prefix), self._beside)
+
+    def restore(self, sess: Any, save_path: Path) -> None:
+        """Restore a session's variables from a checkpoint of either style, all or none.
+
+        Args:
+            sess: The session.
+            save_path: A checkpoint: its prefix, any of its files, or a folder.
+
+        Raises:
+            RestoreError: Something isn't in the checkpoint, or differs in shape or dtype.
+            CheckpointNotFoundError: There is no checkpoint.
+        """
+        self.build()
+        with open_source(save_path) as source:
+            by_objects = source.style == "object-based" and "tf2" in self._formats
+        with self._inside(sess):
+            if by_objects:
+                status = self._checkpoint.read(save_path).expect_partial()
+                status.assert_existing_objects_matched()
+                status.run_restore_ops(sess)
+            else:
+                self._saver.restore(sess, save_path)
+
+    @contextmanager
+    def _inside(self, sess: Any) -> Iterator[None]:
+        """Saves may come from a hook that runs when the graph isn't the default one."""
+        with sess.graph.as_default(), using_session(sess):
+            yield

@@ -1,0 +1,91 @@
+"""Scaffold, MonitoredSession and Estimator with `ScaffoldSaver`, in real TensorFlow."""
+
+from __future__ import annotations
+
+import pytest
+
+STEP, VAR = "step/.ATTRIBUTES/VARIABLE_VALUE", "var_list/var/.ATTRIBUTES/VARIABLE_VALUE"
+
+
+@pytest.fixture
+def run(tf2, tmp_path):
+    """Calls a function of training_snippets.py in each TensorFlow."""
+    def call(function, **arguments):
+        return tf2(function, module="training_snippets",
+                   **{"folder": str(tmp_path), **arguments})
+
+    return call
+
+
+@pytest.fixture
+def run_estimator(tf215, tmp_path):
+    """The same where Estimator still is."""
+    return lambda function: tf215(function, module="training_snippets", folder=str(tmp_path))
+
+
+def test_behaviour_120_a_restarted_session_goes_on_whatever_the_formats(run, tmp_path):
+    """The Scaffold keeps the saver that it was given, and the graph is finalized."""
+    known: list[str] = []
+    for start, formats in enumerate((["tf2", "tf1"], ["tf1"], ["tf1", "tf2"], ["tf2"])):
+        first = 3 * start
+        saves = sorted({first, first + 2, first + 3})
+        found = run("monitored", formats=formats, steps=3, max_to_keep=2)
+        assert found == {
+            "begin": [2.0 * first, first], "end": [2.0 * first + 6, first + 3],
+            "told": [[when, step] for step in saves for when in ("before", "after")],
+            "same saver": True, "finalized": True, "added": 0}
+        # Two saves are kept in each folder, the restarts' own among them.
+        for folder in ("", *(f"{name}/" for name in formats[1:])):
+            names = [f"{folder}model.ckpt-{step}" for step in saves[-2:]]
+            known = [name for name in known if not name.startswith(f"{folder}model")] + names
+        assert sorted(path.relative_to(tmp_path).as_posix().removesuffix(".index")
+                      for path in tmp_path.rglob("*.index")) == sorted(known)
+        state = (tmp_path / "checkpoint").read_text().splitlines()
+        assert state[0] == f'model_checkpoint_path: "model.ckpt-{first + 3}"'
+        assert len(state) == 3
+
+
+def test_both_formats_have_the_same_values_and_share_their_data(run, tmp_path, tf2):
+    run("monitored", formats=["tf1", "tf2"], steps=2, by="names", beside="objects")
+    names, objects = tmp_path / "model.ckpt-2", tmp_path / "objects" / "model.ckpt-2"
+    assert tf2("content", "training_snippets", prefix=str(names)) == {
+        "global_step": 2, "var": 4.0}
+    assert tf2("content", "training_snippets", prefix=str(objects)) == {
+        "var_list/global_step/.ATTRIBUTES/VARIABLE_VALUE": 2, VAR: 4.0}
+    data = [path.with_name(path.name + ".data-00000-of-00001") for path in (names, objects)]
+    assert data[0].read_bytes()[:12] == data[1].read_bytes()[:12]
+    assert (tmp_path / "model.ckpt-2.meta").exists()
+
+
+def test_the_tensors_and_the_object_graph_are_those_of_tensorflows_own_savers(run):
+    assert run("same_as_tensorflows") == {"tf1": True, "tf2": True}
+
+
+def test_tensorflow_restores_an_exported_graph(run):
+    assert run("meta_graph") == 2.0
+
+
+def test_what_can_not_be_saved_is_told(run):
+    assert run("refusals") == [
+        'there are no such formats to save in: expected "tf1", "tf2" or both, got [\'tf3\']',
+        'there are no such formats to save in: expected "tf1", "tf2" or both, got []',
+        "beside is no name of a folder: got 'a/b'",
+        "a ScaffoldSaver saves what is in a graph, and there is none",
+        "the graph is finalized, and its saver wasn't built before",
+        "1 variables are not in the checkpoint (file FOLDER/model.ckpt-1)"]
+
+
+def test_the_guides_estimator_story(run_estimator):
+    """Train with a TF1 checkpoint, warm-start with the TF2 scaffold, and go on."""
+    assert run_estimator("estimator_story") == {
+        "old": {"global_step": 1, "var": 2.0}, "new": {STEP: 1, VAR: 4.0}, "value": 4.0,
+        "later": {STEP: 3, VAR: 8.0}, "beside": {"global_step": 3, "var": 8.0},
+        "evaluated": {"loss": 1.0, "global_step": 3.0}}
+
+
+def test_the_guides_sixteen_and_then_a_plain_keras_model(run_estimator):
+    """16 is the 6 of three steps, and five steps more; the count of steps isn't warm-started."""
+    assert run_estimator("sixteen") == {
+        "old": {"global_step": 3, "var": 6.0}, "new": {STEP: 5, VAR: 16.0},
+        "tf1": {"global_step": 5, "var": 16.0}, "keras": [16.0, 5, 2, []],
+        "keras from names": [16.0, 5, 2, []]}
