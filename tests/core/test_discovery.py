@@ -225,7 +225,7 @@ def test_a_path_with_a_nul_character_is_an_error(tmp_path):
         tfckpt.open(str(tmp_path) + "/a\0b")
 
 
-READABLE = ("safetensors",)
+READABLE = ("safetensors", "npz")
 
 
 @needs_shared

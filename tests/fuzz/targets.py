@@ -28,6 +28,7 @@ from tfckpt.errors import CheckpointError
 from tfckpt.format import (
     block,
     bundle,
+    npy,
     objectgraph,
     orderedcode,
     proto,
@@ -320,6 +321,8 @@ TARGETS: dict[str, Target] = {
     "shard index": Target(lambda: [b'{"metadata": {}, "weight_map": {"a": "b.safetensors"}}'],
                           safetensors.parse_shard_index),
     "safetensors file": _file(".safetensors"),
+    "npz file": _file(".npz"),
+    "npy header": Target(lambda: [npy.encode_npy_header("<f4", (2, 3))], npy.parse_npy_header),
     "V1 file": Target(_v1, lambda data: _V1.run(data)),
     "V1 file's rows": Target(_v1, lambda data: _V1.run(data), rows=True),
     **{f"index of {name}": _bundle(name, ".index") for name in BUNDLES},

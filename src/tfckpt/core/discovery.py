@@ -164,9 +164,28 @@ def _discover_in_folder(folder: str) -> Found:
     if is_file(os.path.join(folder, "saved_model.pb")):
         raise CheckpointNotFoundError(
             "this SavedModel has no variables/variables.index: it holds no checkpoint", file=folder)
+    other = _other_folder(folder)
+    if other is not None:
+        return other
     raise CheckpointNotFoundError(
         "the folder holds no checkpoint and no SavedModel", file=folder,
         hint="A checkpoint is a file ending in .index beside one or more .data-* files.")
+
+
+def _other_folder(folder: str) -> Found | None:
+    """What a folder is that holds tensors of another framework, if it is one."""
+    names = list_folder(folder)
+    for endings in ((".safetensors.index.json",), (".safetensors",)):
+        found = [os.path.join(folder, name) for name in names if name.endswith(endings)]
+        if len(found) == 1:
+            return Found(found[0], (f"using {found[0]}",), format="safetensors")
+        if found:
+            raise CheckpointNotFoundError(
+                "the folder has several files of tensors", file=folder,
+                hint=f"Give one of them: {', '.join(found[:10])}.")
+    if any(name.endswith(".npy") for _, _, files in os.walk(folder) for name in files):
+        return Found(folder, format="npy")
+    return None
 
 
 def _discover_missing(path: str) -> Found:

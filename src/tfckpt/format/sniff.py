@@ -92,7 +92,7 @@ def _zip(head: bytes) -> Kind:
     if any(name in head for name in (b"data.pkl", b"/data/", b"archive/", b".format_version")):
         return Kind("a PyTorch zip archive", "Open it with torch.load(..., weights_only=True).")
     if b".npy" in head:
-        return Kind("a NumPy archive (.npz)", "Open it with numpy.load.")
+        return Kind("a NumPy archive (.npz)", "Open it with numpy.load.", "npz")
     if b"metadata.json" in head or b"config.json" in head:
         return Kind("a Keras 3 model archive", "Open it with keras.models.load_model.")
     return Kind("a zip archive", "Unpack it first.")

@@ -24,7 +24,7 @@ from tfckpt.storage.local import DataFile, os_errors
 from tfckpt.storage.publish import Staging
 
 __all__ = ["FileOptions", "append_outputs", "check_file_destination", "refuse_dtypes",
-           "write_all", "write_files"]
+           "refuse_names", "write_all", "write_files"]
 
 
 class FileOptions(NamedTuple):
@@ -161,6 +161,22 @@ def refuse_dtypes(plan: Plan, held: Iterable[str], what: str, hint: str = "") ->
     helps = hint + " " if hint else ""
     raise UnsupportedError(f"{what} can't hold {len(lost)} {noun}: {named}{more}",
                            hint=f"{helps}--exclude REGEX leaves tensors out.")
+
+
+def refuse_names(plan: Plan, what: str) -> None:
+    """Refuse names that can't be those of files or of members of an archive.
+
+    Raises:
+        UnsupportedError: Naming the first.
+    """
+    for output in plan.outputs:
+        try:
+            output.key.encode("utf-8")
+        except UnicodeEncodeError:
+            raise UnsupportedError(f"{what} can't hold a name that isn't valid Unicode",
+                                   tensor=output.key) from None
+        if "\0" in output.key:
+            raise UnsupportedError(f"{what} can't hold a name with a zero byte", tensor=output.key)
 
 
 def append_outputs(outputs: Iterable[Output], plan: Plan, file: Any, advance: Any) -> None:
