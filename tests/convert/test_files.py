@@ -38,6 +38,8 @@ PLAIN = {"float32", "float64", "int32", "uint8", "int16", "int8", "complex64", "
 HOLDS = {
     "safetensors": PLAIN | {"bfloat16", "float8_e5m2", "float8_e4m3fn", "float8_e4m3fnuz",
                             "float8_e5m2fnuz"},
+    "torch": PLAIN | {"complex128", "bfloat16", "float8_e5m2", "float8_e4m3fn",
+                      "float8_e4m3fnuz", "float8_e5m2fnuz"},
     "npz": PLAIN | {"complex128", "string"},
     "npy": PLAIN | {"complex128", "string"},
 }

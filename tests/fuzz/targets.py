@@ -41,11 +41,12 @@ from tfckpt.format import (
     strings,
     table,
     tensorvalues,
+    torchpickle,
     variants,
     varint,
     versions,
 )
-from tfckpt.format.dtypes import DTYPES
+from tfckpt.format.dtypes import DTYPES, dtype_named
 from tfckpt.format.runs import parse_heads, parse_numbers, parse_runs
 
 __all__ = ["TARGETS", "Target", "run"]
@@ -174,6 +175,20 @@ def _runs(data: bytes) -> None:
 
 def _sniff(data: bytes) -> None:
     sniff.sniff("model.bin", data[:sniff.HEAD_SIZE], data[-64:])
+
+
+def _pickles() -> list[bytes]:
+    float32, uint16 = dtype_named("float32"), dtype_named("uint16")
+    own = torchpickle.encode_state_dict([("a", float32, (2, 3), "0"), ("b", uint16, (), "1")])
+    # A state_dict's _metadata, a number, a nested list and text; protocol 4's opcodes.
+    more = (b"\x80\x04\x95" + bytes(8) + b"}\x94(\x8c\x05epoch\x94K\x03\x8c\x05betas"
+            b"]\x94(G?\xec\xcc\xcc\xcc\xcc\xcc\xcd\x88eX\x01\0\0\0c\x8c\x0bcollections\x8c\x0b"
+            b"OrderedDict\x93)R}\x8c\x09_metadataNsbu.")
+    return [own, more]
+
+
+def _torch_pickle(data: bytes) -> None:
+    torchpickle.flatten_state(torchpickle.parse_torch_pickle(data))
 
 
 def _text(data: bytes) -> None:
@@ -322,6 +337,8 @@ TARGETS: dict[str, Target] = {
                           safetensors.parse_shard_index),
     "safetensors file": _file(".safetensors"),
     "npz file": _file(".npz"),
+    "torch file": _file(".pt"),
+    "torch pickle": Target(_pickles, _torch_pickle),
     "npy header": Target(lambda: [npy.encode_npy_header("<f4", (2, 3))], npy.parse_npy_header),
     "V1 file": Target(_v1, lambda data: _V1.run(data)),
     "V1 file's rows": Target(_v1, lambda data: _V1.run(data), rows=True),

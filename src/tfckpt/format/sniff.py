@@ -90,7 +90,8 @@ def sniff(name: str, head: bytes, tail: bytes = b"") -> Kind | None:
 
 def _zip(head: bytes) -> Kind:
     if any(name in head for name in (b"data.pkl", b"/data/", b"archive/", b".format_version")):
-        return Kind("a PyTorch zip archive", "Open it with torch.load(..., weights_only=True).")
+        return Kind("a PyTorch zip archive", "Open it with torch.load(..., weights_only=True).",
+                    "torch")
     if b".npy" in head:
         return Kind("a NumPy archive (.npz)", "Open it with numpy.load.", "npz")
     if b"metadata.json" in head or b"config.json" in head:

@@ -36,6 +36,7 @@ class FileFormat(NamedTuple):
 FILE_FORMATS: tuple[FileFormat, ...] = (
     FileFormat("safetensors", "a safetensors file",
                (".safetensors", ".safetensors.index.json"), "safetensors"),
+    FileFormat("torch", "a PyTorch file", (".pt", ".pth"), "torch"),
     FileFormat("npz", "a NumPy archive", (".npz",), "npz"),
     FileFormat("npy", "a folder of NumPy arrays", (), "npy", is_folder=True),
 )
