@@ -226,7 +226,7 @@ def test_a_path_with_a_nul_character_is_an_error(tmp_path):
         tfckpt.open(str(tmp_path) + "/a\0b")
 
 
-READABLE = {"safetensors": "safetensors", "npz": "npz", "pytorch_zip": "torch"}
+READABLE = {"safetensors": "safetensors", "npz": "npz"}
 
 
 @needs_shared
@@ -239,9 +239,13 @@ def test_no_file_of_another_framework_passes_for_ours(file):
             assert source.format in READABLE.values()
             assert len(source)
         return
+    if "pytorch_zip" in file.name:  # made by hand, and no pickle that pickletools would take
+        with pytest.raises(FormatError, match="the pickle takes values up to a mark"):
+            tfckpt.open(file)
+        return
     with pytest.raises(NotACheckpointError) as caught:
         tfckpt.open(file)
-    words = {"flax": "msgpack", "hdf5": "HDF5", "numpy_npy": "NumPy array", "npz": "NumPy archive",
-             "pickle": "pickle", "pytorch": "PyTorch", "safetensors": "safetensors", "text": "text"}
+    words = {"flax": "msgpack", "hdf5": "HDF5", "numpy_npy": "NumPy array", "pickle": "pickle",
+             "pytorch": "PyTorch", "text": "text"}
     expected = next(word for part, word in words.items() if part in file.name)
     assert expected in str(caught.value)
