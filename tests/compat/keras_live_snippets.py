@@ -199,3 +199,48 @@ def sharded(folder):
     tf.compat.v1.train.Saver({"emb": whole}).restore(None, by_name)
     return {"same": same, "values": [part.numpy().tolist() for part in second.variables],
             "by name": whole.numpy().tolist()}
+
+
+def callback(folder, which, optimizer):
+    """ModelCheckpoint in both formats; each read by whom it is for."""
+    from tfckpt.tensorflow.callbacks import ModelCheckpoint
+
+    keras = keras_of(which)
+    model = make(keras, optimizer)
+    both = ModelCheckpoint(os.path.join(folder, "e{epoch}"), formats=("tf2", "tf1"))
+    best = ModelCheckpoint(os.path.join(folder, "best", "m"), formats=["tf1"], monitor="loss",
+                           save_best_only=True)
+    model.fit(X, Y, epochs=2, verbose=0, callbacks=[both, best])
+    newest = os.path.join(folder, "e2")
+    latest = os.path.basename(tf.train.latest_checkpoint(folder))
+    theirs = os.path.join(folder, "theirs")
+    model.save_weights(theirs)
+    later = make(keras, optimizer)
+    loaded = later.load_weights(newest)
+    later.train_on_batch(X, Y)
+    loaded.assert_existing_objects_matched()
+    by_name = dict(tfckpt.list_variables(newest + "-tf1"))
+    values = [tfckpt.load_variable(newest + "-tf1", weight.name[:-2]) for weight in model.weights]
+    found = {"latest": latest,
+             "files": sorted({name.partition(".")[0] for name in os.listdir(folder)}),
+             "like save_weights": content(theirs)[0] == content(newest)[0],
+             "names": len(by_name) == len(state(model)),
+             "by name": equal(values, model.get_weights()),
+             "linked": os.stat(newest + "-tf1.data-00000-of-00001").st_nlink > 1,
+             "best": os.path.exists(os.path.join(folder, "best", "m.index"))}
+    model.train_on_batch(X, Y)
+    found["next step"] = equal(state(model), state(later))
+    return found
+
+
+def callback_refusals(folder, which):
+    from tfckpt.tensorflow.callbacks import ModelCheckpoint
+
+    messages, model = [], trained(keras_of(which))
+    for attempt in (lambda: ModelCheckpoint(folder, formats=("h5",)),
+                    lambda: model.fit(X, Y, callbacks=[ModelCheckpoint(folder)])):
+        try:
+            attempt()
+        except tfckpt.UnsupportedError as error:
+            messages.append(error.message)
+    return messages

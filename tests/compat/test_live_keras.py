@@ -80,3 +80,17 @@ def test_variables_in_shards_are_one_tensor_in_slices(run_tf2):
     assert run_tf2("sharded") == {
         "same": True, "values": [[[1.0, 2.0]], [[3.0, 4.0], [5.0, 6.0]]],
         "by name": [[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]}
+
+
+@pytest.mark.parametrize(("which", "optimizer"), [("tf.keras", "legacy Adam"),
+                                                  ("tf_keras", "Adam")])
+def test_a_callback_saves_for_tf1_and_tf2_in_one_pass(run, which, optimizer):
+    assert run("callback", which, optimizer=optimizer) == {
+        "latest": "e2", "files": ["best", "checkpoint", "e1", "e1-tf1", "e2", "e2-tf1", "theirs"],
+        "like save_weights": True, "names": True, "by name": True, "linked": True, "best": True,
+        "next step": True}
+
+
+def test_the_callback_says_what_it_is_not_for(run):
+    assert run("callback_refusals", "keras") == [
+        "this is no format that a callback can write", "this callback is for Keras 2"]
