@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from live import live
 
 STEP, VAR = "step/.ATTRIBUTES/VARIABLE_VALUE", "var_list/var/.ATTRIBUTES/VARIABLE_VALUE"
 
@@ -89,3 +90,49 @@ def test_the_guides_sixteen_and_then_a_plain_keras_model(run_estimator):
         "old": {"global_step": 3, "var": 6.0}, "new": {STEP: 5, VAR: 16.0},
         "tf1": {"global_step": 5, "var": 16.0}, "keras": [16.0, 5, 2, []],
         "keras from names": [16.0, 5, 2, []]}
+
+
+@pytest.mark.parametrize(("version", "which"), [("tf2.15", "tf.keras"), ("tf2.21", "keras"),
+                                                ("tf2.21", "tf_keras")])
+def test_a_keras_model_is_warm_started(tmp_path, version, which):
+    found = live(version)("warm_started_keras", "training_snippets", folder=str(tmp_path),
+                          which=which)
+    assert found == {
+        "embedding": [[6, 7], [9, 9], [0, 1]], "kernel": [[1] * 3] * 2, "bias": [2] * 3,
+        "head": True, "matched": ["dense/bias", "dense/kernel", "emb"],
+        "notes": ["embedding: 2 of 3 words of the new vocabulary are in the old one; 1 words and"
+                  " 0 buckets come from the initializer",
+                  "1 variables keep their values: head/kernel"]}
+
+
+SLOTS = [name + slot for name in ("hidden/bias", "hidden/kernel", "out/bias", "out/kernel")
+         for slot in ("", "/Adam", "/Adam_1")]
+
+
+@pytest.mark.parametrize(("version", "trainer", "which", "optimizer", "compiled"), [
+    ("tf2.15", "estimator", "tf.keras", "Adam", True),
+    ("tf2.15", "session", "tf.keras", "legacy Adam", False),
+    ("tf2.21", "session", "keras", "Adam", False),
+    ("tf2.21", "session", "tf_keras", "Adam", True),
+])
+def test_the_next_step_in_keras_is_the_one_that_estimator_would_take(
+        tmp_path, version, trainer, which, optimizer, compiled):
+    found = live(version)("leave", "training_snippets", folder=str(tmp_path), trainer=trainer,
+                          which=which, optimizer=optimizer, compiled=compiled)
+    assert found.pop("apart") <= 1e-6
+    assert found.pop("notes")[-1].startswith("Not in the source, so the target's own: ")
+    assert found == {"same": True, "before": True, "iterations": 4, "unused": [],
+                     "matched": sorted([*SLOTS, "beta1_power", "beta2_power", "global_step"])}
+
+
+def test_a_module_takes_over_what_it_has(run):
+    found = run("leave_for_a_module")
+    refused = found.pop("refused")
+    assert found == {"same": True, "step": 2, "unused": 10, "unchanged": True}
+    assert refused[0].splitlines()[0] == (
+        "the checkpoint can't fill the template (file FOLDER/model.ckpt-2)")
+    assert refused[0].splitlines()[-1] == (
+        "Nothing was loaded. Name pairs with names={stored: live}, where live begins with model/,"
+        " or keep the model's own values with allow_missing=True.")
+    assert refused[1] == ("the model has no variables yet: got Module\nBuild it, or call it once on"
+                          " an input.")

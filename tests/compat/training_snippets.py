@@ -2,6 +2,7 @@
 
 import os
 
+import numpy as np
 import tensorflow as tf
 
 import tfckpt
@@ -214,3 +215,184 @@ def in_keras(model_dir):
     model, step = Model(), tf.Variable(0, dtype=tf.int64)
     report = load(model, model_dir, step=step)
     return [float(model.var), int(step), len(report.matched), list(report.unused)]
+
+
+def warm_started(path, variables, settings):
+    """What a graph's variables begin with; as warmstart_snippets.warm_started, with tfckpt."""
+    settings = dict(settings)
+    settings["var_name_to_vocab_info"] = {
+        name: tf1.train.VocabInfo(*info[:5], tf1.constant_initializer(info[5]), info[6])
+        for name, info in settings.get("var_name_to_vocab_info", {}).items()}
+    with tf1.Graph().as_default() as graph, tf1.Session() as session:
+        made = {name: tf1.get_variable(
+            name, shape, initializer=tf1.constant_initializer(-1.0), trainable=trainable,
+            partitioner=tf1.fixed_size_partitioner(parts) if parts else None)
+            for name, shape, parts, trainable in variables}
+        try:
+            tfckpt.warm_start(None, path, **settings)
+        except tfckpt.CheckpointError:
+            return "refused"
+        assert len(graph.as_graph_def().SerializeToString()) < 100_000
+        session.run(tf1.global_variables_initializer())
+        return {name: np.asarray(session.run(
+            variable.as_tensor() if hasattr(variable, "as_tensor") else variable)).tolist()
+            for name, variable in made.items()}
+
+
+def warm_started_keras(folder, which):
+    """A Keras model's layers from a TF1 checkpoint, by names, and words of an embedding."""
+    import importlib
+
+    keras = tf.keras if which == "tf.keras" else importlib.import_module(which)
+    table = np.arange(8, dtype=np.float32).reshape(4, 2)
+    path = tfckpt.Saver({name: tf.Variable(value) for name, value in {
+        "emb": table, "dense/kernel": np.ones((2, 3), np.float32),
+        "dense/bias": np.full(3, 2, np.float32)}.items()}).save(None, os.path.join(folder, "m"))
+    for name, words in {"old": "abcd", "new": "dxa"}.items():
+        with open(os.path.join(folder, name), "w") as file:
+            file.write("\n".join(words))
+    embedding, dense, head = (keras.layers.Embedding(3, 2), keras.layers.Dense(3),
+                              keras.layers.Dense(1))
+    model = keras.Sequential([embedding, dense, head])
+    model(np.zeros((1, 2), np.int32))
+    head_before = head.get_weights()
+    info = tfckpt.VocabInfo(os.path.join(folder, "new"), 3, 0, os.path.join(folder, "old"),
+                            backup_initializer=keras.initializers.Constant(9.0))
+    names = {"embedding": embedding.weights[0], "dense/kernel": dense.weights[0],
+             "dense/bias": dense.weights[1], "head/kernel": head.weights[0]}
+    report = tfckpt.warm_start(names, path, "emb|dense", {"embedding": info},
+                               {"embedding": "emb"})
+    return {"embedding": embedding.get_weights()[0].tolist(),
+            "kernel": dense.get_weights()[0].tolist(), "bias": dense.get_weights()[1].tolist(),
+            "head": np.array_equal(head_before[0], head.get_weights()[0]),
+            "matched": sorted(report.matched), "notes": list(report.notes)}
+
+
+X = np.random.RandomState(0).rand(8, 4).astype(np.float32)
+Y = np.random.RandomState(1).rand(8, 1).astype(np.float32)
+
+
+def tf1_model(features, labels):
+    """Two dense layers in TF1's manner, their loss, and a step of Adam."""
+    h = features
+    for name, size in (("hidden", 3), ("out", 1)):
+        with tf1.variable_scope(name):
+            kernel = tf1.get_variable("kernel", [h.shape[-1], size])
+            bias = tf1.get_variable("bias", [size], initializer=tf1.zeros_initializer())
+            h = tf.matmul(h, kernel) + bias
+        h = tf.nn.relu(h) if name == "hidden" else h
+    loss = tf.reduce_mean(tf.square(h - labels))
+    train = tf1.train.AdamOptimizer(0.05).minimize(loss, tf1.train.get_or_create_global_step())
+    return loss, train
+
+
+def train_in_session(folder, steps):
+    with tf1.Graph().as_default():
+        _, train = tf1_model(tf.constant(X), tf.constant(Y))
+        with tf1.train.MonitoredTrainingSession(checkpoint_dir=folder) as session:
+            for _ in range(steps):
+                session.run(train)
+
+
+def train_estimator(folder, steps):
+    def model_fn(features, labels, mode):
+        loss, train = tf1_model(features, labels)
+        return tf.estimator.EstimatorSpec(mode, loss=loss, train_op=train)
+
+    tf.estimator.Estimator(model_fn, folder).train(
+        lambda: tf.data.Dataset.from_tensors((X, Y)).repeat(), steps=steps)
+
+
+def keras_model(which, optimizer):
+    import importlib
+
+    keras = tf.keras if which == "tf.keras" else importlib.import_module(which)
+    optimizers = keras.optimizers.legacy if optimizer.startswith("legacy") else keras.optimizers
+    model = keras.Sequential([keras.layers.Dense(3, activation="relu", name="hidden"),
+                              keras.layers.Dense(1, name="out")])
+    model(X)
+    return model, optimizers.Adam(0.05, epsilon=1e-8)  # TF1's; Keras has 1e-7
+
+
+class Perceptron(tf.Module):
+    """The same without Keras, whose variables have no names to go by."""
+
+    def __init__(self):
+        super().__init__()
+        self.w1, self.b1 = tf.Variable(tf.ones([4, 3])), tf.Variable(tf.zeros([3]))
+        self.w2, self.b2 = tf.Variable(tf.ones([3, 1])), tf.Variable(tf.zeros([1]))
+
+    def __call__(self, x):
+        return tf.nn.relu(x @ self.w1 + self.b1) @ self.w2 + self.b2
+
+    def parts(self):
+        return [self.w1, self.b1, self.w2, self.b2]
+
+
+NAMES = ["hidden/kernel", "hidden/bias", "out/kernel", "out/bias"]
+
+
+def leave(folder, trainer, which, optimizer, compiled=False):
+    """Train in TF1's manner, take it over, and do the next step on both sides.
+
+    Returns:
+        How far the weights are apart then, the steps counted, the report, and how far the model
+        was from the trained one before it was loaded.
+    """
+    from tfckpt.tensorflow.leaving import load
+
+    train = train_estimator if trainer == "estimator" else train_in_session
+    train(folder, 4)
+    model, keras_optimizer = keras_model(which, optimizer)
+    if compiled:
+        model.compile(optimizer=keras_optimizer, loss="mse")
+    before = [np.array(value) for value in model.get_weights()]
+    report = load(model, folder, optimizer=None if compiled else keras_optimizer)
+    reader = tf.train.load_checkpoint(folder)
+    loaded = [reader.get_tensor(name) for name in NAMES]
+    found = {"same": all(np.array_equal(a, b)
+                         for a, b in zip(loaded, model.get_weights(), strict=True)),
+             "before": any(not np.array_equal(a, b) for a, b in zip(before, loaded, strict=True)),
+             "iterations": int(keras_optimizer.iterations), "matched": sorted(report.matched),
+             "unused": list(report.unused), "notes": list(report.notes)}
+    if compiled:
+        model.train_on_batch(X, Y)
+    else:
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_mean(tf.square(model(X) - Y))
+        variables = model.trainable_variables
+        gradients = tape.gradient(loss, [getattr(v, "value", v) if which == "keras" else v
+                                         for v in variables])
+        keras_optimizer.apply_gradients(zip(gradients, variables, strict=True))
+    train(folder, 1)
+    reader = tf.train.load_checkpoint(folder)
+    found["apart"] = float(max(np.abs(reader.get_tensor(name) - value).max()
+                               for name, value in zip(NAMES, model.get_weights(), strict=True)))
+    return found
+
+
+def leave_for_a_module(folder):
+    """A module's variables by their shapes and places, with a step of its own; and refusals."""
+    from tfckpt.tensorflow.leaving import load
+
+    train_in_session(folder, 2)
+    module, step = Perceptron(), tf.Variable(0, dtype=tf.int64)
+    names = dict(zip(NAMES, ("w1", "b1", "w2", "b2"), strict=True))
+    names = {name: f"model/{place}" for name, place in names.items()}
+    report = load(module, folder, step=step, names=names)
+    reader = tf.train.load_checkpoint(folder)
+    found = {"same": all(np.array_equal(reader.get_tensor(name), value) for name, value
+                         in zip(NAMES, module.parts(), strict=True)),
+             "step": int(step), "unused": len(report.unused), "refused": []}
+    larger = Perceptron()
+    larger.b2 = tf.Variable(tf.zeros([7]), name="b2")
+    values = [value.numpy() for value in larger.parts()]
+    for model in (larger, tf.Module()):
+        try:
+            load(model, folder, names=None)
+            found["refused"].append("nothing was raised")
+        except tfckpt.CheckpointError as error:
+            found["refused"].append(str(error).replace(folder, "FOLDER"))
+    found["unchanged"] = all(np.array_equal(a, b) for a, b
+                             in zip(values, larger.parts(), strict=True))
+    return found

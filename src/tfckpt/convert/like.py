@@ -34,10 +34,13 @@ from tfckpt.format.dtypes import STRING
 from tfckpt.format.objectgraph import OBJECT_GRAPH_KEY, VARIABLE_VALUE
 from tfckpt.format.objectkeys import object_key
 
-__all__ = ["EmaChoice", "LikeOptions", "convert_like", "plan_like", "read_parts"]
+__all__ = ["KEPT_OTHERWISE", "EmaChoice", "LikeOptions", "convert_like", "plan_like", "read_parts"]
 
 Path = str | os.PathLike[str]
 EmaChoice = Literal["ignore", "use"]
+
+KEPT_OTHERWISE = "the result keeps this otherwise"
+"""Why a value isn't among the result's that the result has in another form."""
 
 
 class LikeOptions(NamedTuple):
@@ -238,14 +241,15 @@ class _Filler:
 
     def _left_out(self) -> tuple[LeftOut, ...]:
         state = {key for old in self.old.optimizers for key in old.keys}
-        values = {key for old in self.old.optimizers for key in old.values.values()}
+        values = {*(key for old in self.old.optimizers for key in old.values.values()),
+                  *step_keys(self.source, self.old)}  # an optimizer may count them itself
         averages = set(self.old.averages.values())
 
         def reason(key: str) -> str:
             if key == OBJECT_GRAPH_KEY:
                 return "the result has the template's object graph"
             if key in values and self.carriers:
-                return "the result keeps this otherwise"
+                return KEPT_OTHERWISE
             if key in state:
                 return "optimizer state that the template doesn't have"
             if key in averages:

@@ -10,7 +10,7 @@ TensorFlow 2.15 and 2.21.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
@@ -25,6 +25,7 @@ from tensorflow.python.trackable import base, python_state
 from tensorflow.python.training import checkpoint_utils
 from tensorflow.python.training.saving import saveable_object
 
+from tfckpt.tensorflow.initial import begin_with, computed
 from tfckpt.tensorflow.leaves import EagerVariable, SavingVariable
 from tfckpt.tensorflow.parents import (
     TensorFlowObject,
@@ -92,6 +93,13 @@ class TensorFlowAdapter(Adapter):
             # What TensorFlow's init_from_checkpoint does itself: the initializer reads the file.
             checkpoint_utils._set_checkpoint_initializer(  # noqa: SLF001
                 leaf.live, prefix, key, info.spec if info else "")
+
+    def set_initial_values(self, pairs: Sequence[tuple[Any, np.ndarray[Any, Any]]]) -> None:
+        for leaf, array in pairs:
+            begin_with(leaf.live, array)
+
+    def compute(self, make: Callable[[], Any]) -> Any:
+        return computed(make)
 
     def initialize(self, stand_ins: Sequence[Any]) -> None:
         initialize(item.live for item in stand_ins)

@@ -17,9 +17,9 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfckpt.convert.like import EmaChoice, LikeOptions, convert_like
+from tfckpt.convert.like import KEPT_OTHERWISE, EmaChoice, LikeOptions, convert_like
 from tfckpt.core.opening import open_source
-from tfckpt.errors import GraphStateError, VariableError
+from tfckpt.errors import GraphStateError, MismatchError, VariableError
 from tfckpt.format.objectgraph import OBJECT_GRAPH_KEY
 from tfckpt.train.checkpoint import Checkpoint
 from tfckpt.train.loadreport import LoadReport
@@ -27,6 +27,9 @@ from tfckpt.train.loadreport import LoadReport
 __all__ = ["load"]
 
 Path = str | os.PathLike[str]
+
+_HINT = ("Nothing was loaded. Name pairs with names={stored: live}, where live begins with model/,"
+         " or keep the model's own values with allow_missing=True.")
 
 
 def load(model: Any, path: Path, *, optimizer: Any = None, step: Any = None,
@@ -40,7 +43,9 @@ def load(model: Any, path: Path, *, optimizer: Any = None, step: Any = None,
         path: A checkpoint of either style: its prefix, any of its files, or a folder, such as
             an Estimator's ``model_dir``.
         optimizer: The optimizer that goes on with the training; of a compiled Keras model its
-            own. Its slots are made if it has none yet.
+            own. Its slots are made if it has none yet. Hyperparameters that the checkpoint
+            doesn't have stay what they are: TF1 stores no learning rate and no epsilon (1e-8
+            for its Adam, where Keras has 1e-7).
         step: A variable that counts steps, if there is one beside the optimizer's.
         names: Names that are known, from the checkpoint's to the model's.
         kind: Which optimizer the checkpoint's state is of, where names can't tell it
@@ -81,11 +86,15 @@ def load(model: Any, path: Path, *, optimizer: Any = None, step: Any = None,
     options = LikeOptions(optimizer=kind, given=given or {}, allow_missing=allow_missing, ema=ema)
     with tempfile.TemporaryDirectory(prefix="tfckpt-") as folder:
         template = live.write(os.path.join(folder, "template"))
-        done = convert_like(path, os.path.join(folder, "filled"), template, names=names,
-                            options=options)
+        try:
+            done = convert_like(path, os.path.join(folder, "filled"), template, names=names,
+                                options=options)
+        except MismatchError as error:
+            error.hint = _HINT
+            raise
         live.read(done.target).assert_consumed()
-    left = {item.key: item.reason for item in done.plan.left_out}
-    left.pop(OBJECT_GRAPH_KEY, None)
+    left = {item.key: item.reason for item in done.plan.left_out
+            if item.reason != KEPT_OTHERWISE and item.key != OBJECT_GRAPH_KEY}
     with open_source(path) as source:
         matched = tuple(key for key in source.index
                         if key not in left and key != OBJECT_GRAPH_KEY)

@@ -24,7 +24,7 @@ from __future__ import annotations
 import sys
 import weakref
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from importlib import import_module
@@ -78,6 +78,14 @@ class Adapter(ABC):
             loads: Leaves that wait for a run, and the key of each.
         """
         raise NotImplementedError
+
+    def set_initial_values(self, pairs: Sequence[tuple[Any, np.ndarray[Any, Any]]]) -> None:
+        """Have graph variables begin with these arrays when they are initialized."""
+        raise NotImplementedError
+
+    def compute(self, make: Callable[[], Any]) -> Any:
+        """What a function returns, as an array, also if it returns a tensor of the framework."""
+        return make()
 
     def initialize(self, stand_ins: Sequence[Any]) -> None:  # noqa: B027 - most have no graph
         """Initialize objects of a graph, where they have an initializer."""

@@ -23,7 +23,8 @@ from tfckpt.core.index import Entry
 from tfckpt.core.opening import open_source
 from tfckpt.core.source import Source
 from tfckpt.errors import VariableError, nearest
-from tfckpt.train.adapters import adapters, assign_all, stand_in, waits_for_run
+from tfckpt.train.adapters import adapters, assign_all, stand_in
+from tfckpt.train.initial import in_graph, set_initial
 from tfckpt.train.loadreport import (
     MOST_SHOWN,
     LoadReport,
@@ -32,7 +33,6 @@ from tfckpt.train.loadreport import (
     RestoreError,
     nearest_keys,
 )
-from tfckpt.train.standins import LiveVariable
 from tfckpt.train.store import current_store
 from tfckpt.train.variables import PartitionedVariable, Variable
 
@@ -90,8 +90,9 @@ def init_from_checkpoint(ckpt_dir_or_file: Path, assignment_map: AssignmentMap) 
             except VariableError as error:
                 problems.append(str(error).replace("\n", "; "))
         _check(loads, source, problems)
-        now = [load for load in loads if not _in_graph(load)]
-        _set_initial(source.prefix, [load for load in loads if _in_graph(load)])
+        now = [load for load in loads if not in_graph(load.target)]
+        set_initial(source.prefix, [(load.target, load.key) for load in loads
+                                    if in_graph(load.target)])
         keys = sorted({load.key for load in now}, key=lambda key: _place(source.index[key]))
         arrays = {key: source.read_array(source.index[key]) for key in keys}
         values: list[Any] = []
@@ -101,25 +102,6 @@ def init_from_checkpoint(ckpt_dir_or_file: Path, assignment_map: AssignmentMap) 
         assign_all(values, as_initial=True)
         matched = tuple(dict.fromkeys(load.key for load in loads))
         return LoadReport(matched, unused=tuple(key for key in source.index if key not in matched))
-
-
-def _parts(target: Target) -> list[Variable]:
-    return list(target) if isinstance(target, PartitionedVariable) else [target]
-
-
-def _in_graph(load: _Load) -> bool:
-    return all(map(waits_for_run, _parts(load.target)))
-
-
-def _set_initial(prefix: str, loads: list[_Load]) -> None:
-    """Have variables of a framework's graph begin with these values."""
-    waiting: dict[Any, list[tuple[Any, str]]] = {}
-    for key, _, target in loads:
-        for part in _parts(target):
-            assert isinstance(part, LiveVariable)  # nothing else waits for a run
-            waiting.setdefault(part.adapter, []).append((part, key))
-    for adapter, own in waiting.items():
-        adapter.set_initial(prefix, own)
 
 
 def _targets() -> dict[str, Target]:

@@ -35,8 +35,9 @@ from tfckpt.errors import (
     nearest,
 )
 from tfckpt.format.objectgraph import OBJECT_GRAPH_KEY
-from tfckpt.train.adapters import assign_all, stand_in
+from tfckpt.train.adapters import adapters, assign_all, stand_in
 from tfckpt.train.graphs import executing_eagerly, global_variables, trainable_variables
+from tfckpt.train.initial import adapter_of, in_graph, set_initial, set_initial_values
 from tfckpt.train.loadreport import (
     MOST_SHOWN,
     LoadReport,
@@ -80,7 +81,8 @@ def warm_start(variables: Iterable[Any] | Mapping[str, Any] | None, ckpt_to_init
                var_name_to_prev_var_name: Mapping[str, str] | None = None) -> LoadReport:
     """Fill variables from an earlier model's checkpoint, all that were selected or none.
 
-    The values become the variables' initial values too.
+    The values become the variables' initial values too. Variables of a TensorFlow graph get them
+    when they are initialized.
 
     Args:
         variables: The model's variables, or a dict from names to variables; None for those of
@@ -127,11 +129,7 @@ def warm_start(variables: Iterable[Any] | Mapping[str, Any] | None, ckpt_to_init
         for name, target in targets.items():
             found.find(name, target, previous.get(name) or name)
         arrays = found.read()
-        pairs: list[Any] = []
-        for name, target in targets.items():
-            pairs += (target.parts_of(arrays[name]) if isinstance(target, PartitionedVariable)
-                      else [(target, arrays[name])])
-        assign_all(pairs, as_initial=True)
+        found.give(arrays)
         report = found.report(_all_names(listed))
     if not targets:
         warnings.warn("no variable was selected, and so none was warm-started", CheckpointWarning,
@@ -204,9 +202,13 @@ def _select(listed: list[_Listed] | None, wanted: str | Sequence[Any] | None) ->
 
 
 def _of_graph(*, trainable: bool) -> list[_Listed]:
-    if executing_eagerly():
-        raise GraphStateError("outside of a graph warm_start needs a list of variables")
-    return _listed(trainable_variables() if trainable else global_variables())
+    if not executing_eagerly():
+        return _listed(trainable_variables() if trainable else global_variables())
+    for adapter in adapters():
+        found = adapter.variables()
+        if found is not None:  # other objects that can be saved are listed there too
+            return _listed(live for live in found if isinstance(stand_in(live), Variable))
+    raise GraphStateError("outside of a graph warm_start needs a list of variables")
 
 
 def _pattern(text: str) -> re.Pattern[str]:
@@ -242,7 +244,10 @@ def _grouped(selected: list[_Listed]) -> dict[str, Target]:
 def _all_names(listed: list[_Listed] | None) -> Iterable[str]:
     """Names of all variables that could have been selected."""
     if listed is None:
-        listed = [] if executing_eagerly() else _of_graph(trainable=False)
+        try:
+            listed = _of_graph(trainable=False)
+        except GraphStateError:  # then the selected ones were given
+            listed = []
     return dict.fromkeys(item.name for item in listed)
 
 
@@ -300,15 +305,17 @@ class _Findings:
         arrays: dict[str, np.ndarray[Any, Any]] = {}
         for name, entry in sorted(self.entries.items(),
                                   key=lambda item: (item[1].shard_id, item[1].offset)):
+            target = self.targets[name]
             if name not in self.vocabularies:
-                # What is refused anyway isn't worth reading.
-                if not (self.problems or self.missing or self.mismatched):
+                # What is refused anyway, or read by the initializer, isn't worth reading.
+                if not (self.problems or self.missing or self.mismatched or in_graph(target)):
                     arrays[name] = self.source.read_array(entry)
                 continue
-            target = self.targets[name]
+            adapter = adapter_of(target)
             try:
                 remapped = remap(self.source.read_array(entry), self.vocabularies[name],
-                                 tuple(size or 0 for size in target.shape), target.dtype)
+                                 tuple(size or 0 for size in target.shape), target.dtype,
+                                 **({} if adapter is None else {"compute": adapter.compute}))
             except CheckpointError as error:
                 self.problems.append(f"{name}: {error}".replace("\n", "; "))
                 continue
@@ -316,6 +323,20 @@ class _Findings:
             self.notes.append(f"{name}: {remapped}")
         self._refuse()
         return arrays
+
+    def give(self, arrays: Mapping[str, np.ndarray[Any, Any]]) -> None:
+        """Fill the variables; those of a framework's graph when they are initialized."""
+        later = {name: target for name, target in self.targets.items() if in_graph(target)}
+        set_initial(self.source.prefix, [(target, self.entries[name].key)
+                                         for name, target in later.items() if name not in arrays])
+        set_initial_values((target, arrays[name])
+                           for name, target in later.items() if name in arrays)
+        pairs: list[Any] = []
+        for name, target in self.targets.items():
+            if name not in later:
+                pairs += (target.parts_of(arrays[name]) if isinstance(target, PartitionedVariable)
+                          else [(target, arrays[name])])
+        assign_all(pairs, as_initial=True)
 
     def _refuse(self) -> None:
         found = ((len(self.problems), "settings can't be followed"),
