@@ -32,7 +32,8 @@ NEEDS = {"tf.estimator": "TensorFlow has no `tf.estimator` any more",
          "Keras 2": "Keras 3 can't save in this format"}
 
 _BLOCK = re.compile(r"(?:^<!-- (\d+) ?([^;\n]*?)(?:; needs ([^\n]*?))? ?-->\n)?"
-                    r"^```python( tensorflow)?\n(.*?)^```\n(?:\s*^```text\n(.*?)^```)?", re.MULTILINE | re.DOTALL)
+                    r"^```python( tensorflow)?\n(.*?)^```\n(?:\s*^```text\n(.*?)^```)?",
+                    re.MULTILINE | re.DOTALL)
 
 
 class Block(NamedTuple):
@@ -76,12 +77,13 @@ def run_plain(folder: Path) -> list[str]:
     return printed
 
 
-def run_live(column: str, folder: Path) -> list[dict]:
-    """What each block with TensorFlow printed, or why it didn't run."""
+def run_live(column: str, folder: Path, text: str | None = None) -> list[dict]:
+    """What each block with TensorFlow printed, or why it didn't run; ours is the guide's page."""
     environment, variables = COLUMNS[column]
     done = subprocess.run(
         [ROOT / ".envs" / environment / "bin" / "python", RUNNER],
-        input=json.dumps([(block.code, block.needs) for block in blocks() if block.is_live]),
+        input=json.dumps([(block.code, block.needs) for block in blocks(text)
+                          if block.is_live]),
         cwd=folder, stdout=subprocess.PIPE, text=True, check=True,
         env={**os.environ, **variables, "PYTHONPATH": str(ROOT / "src"),
              "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"})

@@ -5,6 +5,9 @@ from __future__ import annotations
 import pytest
 from live import live
 
+from guide_blocks import COLUMNS, blocks, prints, run_live
+from helpers import ROOT
+
 STEP, VAR = "step/.ATTRIBUTES/VARIABLE_VALUE", "var_list/var/.ATTRIBUTES/VARIABLE_VALUE"
 
 
@@ -136,3 +139,15 @@ def test_a_module_takes_over_what_it_has(run):
         " or keep the model's own values with allow_missing=True.")
     assert refused[1] == ("the model has no variables yet: got Module\nBuild it, or call it once on"
                           " an input.")
+
+
+@pytest.mark.parametrize("column", COLUMNS)
+def test_the_page_on_training_prints_what_it_says(tmp_path, column):
+    live(COLUMNS[column][0])  # skips without it
+    text = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
+    results = run_live(column, tmp_path, text)
+    for block, result in zip(blocks(text), results, strict=True):
+        assert result["lacks"] == (block.needs if column != "TensorFlow 2.15" else "")
+        if not result["lacks"]:
+            assert not result["error"], result["error"]
+            assert prints(block, result["printed"]), result["printed"]
