@@ -27,6 +27,7 @@ COLUMNS = {
 WITHOUT = {
     8: "TF1 code computes with TensorFlow", 16: "an Estimator is TensorFlow's",
     17: "an Estimator is TensorFlow's", 18: "Keras trains", 19: "Keras saves",
+    27: "its session is TensorFlow's",
 }
 NEEDS = {"tf.estimator": "TensorFlow has no `tf.estimator` any more",
          "Keras 2": "Keras 3 can't save in this format"}
