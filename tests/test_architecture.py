@@ -26,8 +26,10 @@ ARROWS = {
     "cli": {"report", "keras", "convert", "train", "core", "errors", "_version"},
     "tfckpt": {"convert", "train", "core", "errors", "_version"},
 }
-ROOM_OF = {"h5py": "keras"}  # of files that a framework writes
-FRAMEWORKS = {"tensorflow", "keras", "tf_keras", "torch", "jax", "flax", "safetensors", "h5py"}
+# Of files that a framework writes.
+ROOM_OF = {"h5py": "keras", "orbax.checkpoint": "core", "msgpack": "core"}
+FRAMEWORKS = {"tensorflow", "keras", "tf_keras", "torch", "jax", "flax", "safetensors", "h5py",
+              "orbax", "msgpack"}
 
 
 def modules() -> dict[str, Path]:

@@ -99,7 +99,7 @@ def load_flax(path):
 def _pytree():
     return {"params": {"dense": {"kernel": np.arange(6, dtype=np.float32).reshape(2, 3),
                                  "bias": np.zeros(3, ml_dtypes.bfloat16)}},
-            "step": np.int32(7), "mask": np.array([True, False]), "e": np.zeros((0, 2), np.int8)}
+            "step": np.array(7, np.int32), "mask": np.array([True, False])}
 
 
 def save_flax(path, chunk=0):
@@ -111,6 +111,17 @@ def save_flax(path, chunk=0):
     with open(path, "wb") as file:
         file.write(flax.serialization.to_bytes({**_pytree(), "plain": 3, "more": [1.5, 2.5]}))
     return {name: _facts(value) for name, value in flatten_dict(_pytree(), sep="/").items()}
+
+
+def tfckpt_command(arguments):
+    """Tfckpt itself in this environment, which has Orbax."""
+    import os
+    import sys
+
+    sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "..", "src"))
+    from tfckpt.cli.main import run
+
+    return run(arguments)
 
 
 def load_orbax(path):

@@ -11,9 +11,12 @@ import pytest
 import tfckpt
 from helpers import EXAMPLE
 from tfckpt.core.arrays import array_output
+from tfckpt.core.files import msgpack as msgpack_files
+from tfckpt.core.files.msgpack import FLAX_NAMES
+from tfckpt.core.files.orbax import ORBAX_NAMES
 from tfckpt.core.plan import Plan
 from tfckpt.core.writer import write_plan
-from tfckpt.errors import UnsupportedError
+from tfckpt.errors import MissingDependencyError, UnsupportedError
 from tfckpt.format.dtypes import dtype_named
 from tfckpt.format.safetensors import SAFETENSORS_NAMES
 from tfckpt.format.torchpickle import TORCH_NAMES
@@ -102,3 +105,52 @@ def test_a_real_checkpoint_is_the_same_in_all(theirs, tmp_path):
     tfckpt.convert(EXAMPLE, tmp_path / "m.safetensors")
     assert theirs("load_torch", path=tmp_path / "m.pt")["tensors"] == wanted
     assert theirs("load_safetensors", path=tmp_path / "m.safetensors")["tensors"] == wanted
+
+
+def test_flax_restores_what_is_written(theirs, tmp_path):
+    wanted = every(tmp_path / "m", FLAX_NAMES)
+    tfckpt.convert(tmp_path / "m", tmp_path / "m.msgpack")
+    assert theirs("load_flax", path=tmp_path / "m.msgpack") == wanted
+
+
+@pytest.mark.parametrize("chunk", [0, 8])
+def test_what_flax_writes_is_read(theirs, tmp_path, chunk):
+    """Also arrays in runs, as those of more than a GiB are."""
+    assert ours_of(theirs, "save_flax", tmp_path / "m.msgpack", chunk=chunk)
+    with tfckpt.open(tmp_path / "m.msgpack") as source:
+        assert source["plain"] == 3
+        assert source["more/1"] == 2.5
+
+
+def test_arrays_in_runs_are_what_flax_reads(theirs, tmp_path, monkeypatch):
+    monkeypatch.setattr(msgpack_files, "_MOST_AT_ONCE", 16)
+    wanted = every(tmp_path / "m", FLAX_NAMES)
+    report = tfckpt.convert(tmp_path / "m", tmp_path / "m.msgpack")
+    assert report.verified == (len(wanted), len(wanted))
+    assert theirs("load_flax", path=tmp_path / "m.msgpack") == wanted
+
+
+def test_orbax_restores_what_is_written(theirs, tmp_path):
+    wanted = every(tmp_path / "m", ORBAX_NAMES)
+    del wanted["empty"]
+    assert theirs("tfckpt_command", arguments=[
+        "convert", str(tmp_path / "m"), "--to", "orbax", "-o", str(tmp_path / "ob"), "--exclude",
+        "empty"]) == 0
+    assert theirs("load_orbax", path=tmp_path / "ob") == wanted
+    assert sorted(path.name for path in tmp_path.iterdir() if path.is_dir()) == ["ob"]
+
+
+def test_what_orbax_writes_is_read(theirs, tmp_path):
+    wanted = theirs("save_orbax", path=tmp_path / "ob")
+    assert theirs("tfckpt_command", arguments=[
+        "convert", str(tmp_path / "ob"), "--to", "tf1", "-o", str(tmp_path / "back")]) == 0
+    assert ours(tmp_path / "back") == wanted
+    assert theirs("tfckpt_command", arguments=["diff", str(tmp_path / "ob"),
+                                               str(tmp_path / "back")]) == 0
+
+
+def test_a_missing_package_is_told_with_the_line_that_installs_it(tmp_path):
+    with pytest.raises(MissingDependencyError) as caught:
+        tfckpt.convert(EXAMPLE, tmp_path / "ob", to="orbax", skip_optimizer=True)
+    assert str(caught.value) == ("checkpoints of Orbax need the package orbax-checkpoint\n"
+                                 "Run: pip install 'tfckpt[orbax]'")

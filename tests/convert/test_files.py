@@ -40,6 +40,7 @@ HOLDS = {
                             "float8_e5m2fnuz"},
     "torch": PLAIN | {"complex128", "bfloat16", "float8_e5m2", "float8_e4m3fn",
                       "float8_e4m3fnuz", "float8_e5m2fnuz"},
+    "msgpack": PLAIN | {"complex128", "bfloat16"},
     "npz": PLAIN | {"complex128", "string"},
     "npy": PLAIN | {"complex128", "string"},
 }

@@ -338,6 +338,7 @@ TARGETS: dict[str, Target] = {
     "safetensors file": _file(".safetensors"),
     "npz file": _file(".npz"),
     "torch file": _file(".pt"),
+    "msgpack file": _file(".msgpack"),
     "torch pickle": Target(_pickles, _torch_pickle),
     "npy header": Target(lambda: [npy.encode_npy_header("<f4", (2, 3))], npy.parse_npy_header),
     "V1 file": Target(_v1, lambda data: _V1.run(data)),

@@ -183,6 +183,11 @@ def _other_folder(folder: str) -> Found | None:
             raise CheckpointNotFoundError(
                 "the folder has several files of tensors", file=folder,
                 hint=f"Give one of them: {', '.join(found[:10])}.")
+    if "_METADATA" in names:
+        return Found(folder, format="orbax")
+    if "_METADATA" in list_folder(os.path.join(folder, "default")):  # as a manager's step has it
+        inner = os.path.join(folder, "default")
+        return Found(inner, (f"using the item {inner}",), format="orbax")
     if any(name.endswith(".npy") for _, _, files in os.walk(folder) for name in files):
         return Found(folder, format="npy")
     return None

@@ -82,7 +82,7 @@ def sniff(name: str, head: bytes, tail: bytes = b"") -> Kind | None:
     if name.endswith(("saved_model.pb", "keras_metadata.pb")):
         return Kind("a part of a SavedModel", "Give the folder that it is in.")
     if _is_msgpack_map(head):
-        return Kind("a msgpack file, as Flax saves", "Open it with flax.serialization.")
+        return Kind("a msgpack file, as Flax saves", "Open it with flax.serialization.", "msgpack")
     if _is_text(head):
         return Kind("a text file", "")
     return None

@@ -28,13 +28,15 @@ class RangeSource(Source):
         path: What was opened.
         paths: The files; an entry's ``shard_id`` counts them.
         entries: The tensors; an entry's ``offset`` counts from the start of its file.
+        values: Numbers, and text as bytes, that are at hand; scalars, by key.
         metadata: Text that the file has beside the tensors.
         notes: See `Source`.
         mmap: Whether arrays may be views of the file.
     """
 
     def __init__(self, format: str, path: str, paths: Sequence[str],  # noqa: A002 - its name
-                 entries: Iterable[Entry], *, metadata: Mapping[str, str] | None = None,
+                 entries: Iterable[Entry], *, values: Mapping[str, Any] | None = None,
+                 metadata: Mapping[str, str] | None = None,
                  notes: tuple[str, ...] = (), mmap: bool = True) -> None:
         self.format = format
         self.prefix = path
@@ -42,6 +44,7 @@ class RangeSource(Source):
         self.metadata = dict(metadata or {})
         self._paths = tuple(paths)
         self._index = GivenIndex(entries)
+        self._values = values or {}
         self._mmap = mmap
         self._opened: dict[int, DataFile] = {}
 
@@ -90,11 +93,16 @@ class RangeSource(Source):
 
     def _is_plain(self, entry: Entry) -> bool:
         """Whether the tensor's bytes lie in the file as a bundle stores them."""
-        return entry.dtype is not STRING and entry.dtype.numpy_name is not None
+        return entry.dtype is not STRING and entry.dtype.numpy_name is not None \
+            and entry.key not in self._values
 
     def _read_part(self, part: Entry) -> np.ndarray[Any, Any]:
         import numpy as np  # deferred: listing a file needs no numpy
 
+        if part.key in self._values:
+            value: np.ndarray[Any, Any] = np.empty((), part.dtype.numpy())
+            value[()] = self._values[part.key]
+            return value
         dtype = part.dtype.numpy()
         file = self.file_of(part)
         buffer = file.map() if self._mmap and part.n_bytes else None

@@ -83,7 +83,7 @@ def check(plan: Plan) -> None:
         UnsupportedError: With the tensors.
     """
     refuse_dtypes(plan, SAFETENSORS_NAMES, "safetensors",
-                  "--to npz and --to msgpack hold strings."
+                  "--to npz holds strings."
                   if any(output.dtype.name == "string" for output in plan.outputs) else "")
     encode_header([output[:3] for output in plan.outputs], {})
 

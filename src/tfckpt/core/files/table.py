@@ -37,6 +37,8 @@ FILE_FORMATS: tuple[FileFormat, ...] = (
     FileFormat("safetensors", "a safetensors file",
                (".safetensors", ".safetensors.index.json"), "safetensors"),
     FileFormat("torch", "a PyTorch file", (".pt", ".pth"), "torch"),
+    FileFormat("msgpack", "a msgpack file, as Flax writes it", (".msgpack",), "msgpack"),
+    FileFormat("orbax", "an Orbax checkpoint", (".orbax",), "orbax", is_folder=True),
     FileFormat("npz", "a NumPy archive", (".npz",), "npz"),
     FileFormat("npy", "a folder of NumPy arrays", (), "npy", is_folder=True),
 )

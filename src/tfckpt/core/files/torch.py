@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 from tfckpt.core.emit import chunks_of, data_bytes
 from tfckpt.core.files.archive import Archive
 from tfckpt.core.files.ranges import RangeSource
+from tfckpt.core.files.values import plain_value
 from tfckpt.core.files.writing import FileOptions, refuse_dtypes
 from tfckpt.core.index import Entry
 from tfckpt.core.plan import Plan
 from tfckpt.core.source import swap_words
 from tfckpt.errors import FormatError, NotACheckpointError, UnsupportedError, located
-from tfckpt.format.dtypes import STRING, DType, dtype_named
+from tfckpt.format.dtypes import STRING
 from tfckpt.format.torchpickle import (
     TORCH_NAMES,
     StoredTensor,
@@ -57,26 +58,19 @@ class TorchSource(RangeSource):
     def __init__(self, path: str, entries: list[Entry], views: Mapping[str, StoredTensor],
                  values: Mapping[str, Any], byte_order: str, *, notes: tuple[str, ...] = (),
                  mmap: bool = True) -> None:
-        super().__init__("torch", path, [path], entries, notes=notes, mmap=mmap)
+        super().__init__("torch", path, [path], entries, values=values, notes=notes, mmap=mmap)
         self._views = views
-        self._values = values
         self._swapped = byte_order != "little"
 
     def _is_plain(self, entry: Entry) -> bool:
         return super()._is_plain(entry) and not self._swapped and \
-            entry.key not in self._views and entry.key not in self._values
+            entry.key not in self._views
 
     def _read_part(self, part: Entry) -> np.ndarray[Any, Any]:
         import numpy as np  # deferred: as everywhere
 
-        if part.key in self._values:
-            if part.dtype is not STRING:
-                return np.array(self._values[part.key], part.dtype.numpy())
-            text: np.ndarray[Any, Any] = np.empty((), object)
-            text[()] = self._values[part.key]
-            return text
         view = self._views.get(part.key)
-        if view is None and not self._swapped:
+        if (view is None and not self._swapped) or part.key in self._values:
             return super()._read_part(part)
         size = part.dtype.size or 1
         strides = view.strides if view else contiguous_strides(part.shape)
@@ -123,7 +117,8 @@ def read(path: str, *, notes: tuple[str, ...] = (), mmap: bool = True) -> TorchS
                 if leaf.strides != contiguous_strides(leaf.shape) and 0 not in leaf.shape:
                     views[key] = leaf
             else:
-                values[key], dtype = _value(leaf)
+                with located(file=path, tensor=key):
+                    values[key], dtype = plain_value(leaf)
                 entries.append(Entry(key, dtype, (), 0, 0, dtype.size or len(values[key]), 0))
     finally:
         archive.close()
@@ -132,19 +127,6 @@ def read(path: str, *, notes: tuple[str, ...] = (), mmap: bool = True) -> TorchS
         note = f"{len(nothing)} values of the file are no tensors, numbers or text: {said}"
         notes = (*notes, note)
     return TorchSource(path, entries, views, values, byte_order, notes=notes, mmap=mmap)
-
-
-def _value(leaf: Any) -> tuple[Any, DType]:
-    """A plain value as the element of a scalar, and its dtype."""
-    if isinstance(leaf, bool):
-        return leaf, dtype_named("bool")
-    if isinstance(leaf, int):
-        if not -1 << 63 <= leaf < 1 << 63:
-            raise UnsupportedError("a number in the file has more than 64 bits", got=leaf)
-        return leaf, dtype_named("int64")
-    if isinstance(leaf, float):
-        return leaf, dtype_named("float64")
-    return (leaf.encode("utf-8", "surrogatepass") if isinstance(leaf, str) else leaf), STRING
 
 
 def _entry(archive: Archive, folder: str, key: str, tensor: StoredTensor) -> Entry:
