@@ -62,9 +62,9 @@ def flatten(nested: Mapping[str, Any]) -> dict[str, Any]:
         if not isinstance(value, Mapping):
             flat[prefix] = value
             continue
-        for key, inner in reversed(value.items()):
-            if not isinstance(key, str) or "/" in key:
+        for key, inner in reversed(list(value.items())):
+            if not isinstance(key, str) or "/" in key or not key:
                 raise UnsupportedError("a key of a nested dictionary is text without slashes",
                                        got=repr(key)[:80])
-            todo.append((f"{prefix}/{key}" if prefix or (todo and prefix) else key, inner))
+            todo.append((f"{prefix}/{key}" if prefix else key, inner))
     return flat
