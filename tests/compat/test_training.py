@@ -65,6 +65,17 @@ def test_the_tensors_and_the_object_graph_are_those_of_tensorflows_own_savers(ru
     assert run("same_as_tensorflows") == {"tf1": True, "tf2": True}
 
 
+def test_parts_tables_and_slots_go_on_in_the_other_format(run):
+    found = run("all_kinds", formats=["tf1", "tf2"])
+    by_names = ["beta1_power", "beta2_power", "global_step", "table-keys", "table-values", "w"]
+    end = "/.ATTRIBUTES/"
+    by_objects = ["_CHECKPOINTABLE_OBJECT_GRAPH", f"table{end}table-keys",
+                  f"table{end}table-values",
+                  *(f"variables/{name}{end}VARIABLE_VALUE" for name in
+                    ("beta1_power", "beta2_power", "global_step", "w.Spart_0", "w.Spart_1"))]
+    assert found == {"same": True, "table": [1, 2], "step": 3, "keys": [by_names, by_objects]}
+
+
 def test_tensorflow_restores_an_exported_graph(run):
     assert run("meta_graph") == 2.0
 
@@ -106,6 +117,10 @@ def test_a_keras_model_is_warm_started(tmp_path, version, which):
         "notes": ["embedding: 2 of 3 words of the new vocabulary are in the old one; 1 words and"
                   " 0 buckets come from the initializer",
                   "1 variables keep their values: head/kernel"]}
+
+
+def test_an_estimator_predicts_and_exports(run_estimator):
+    assert run_estimator("exported") == {"predicted": 12.0, "served": [30.0]}
 
 
 SLOTS = [name + slot for name in ("hidden/bias", "hidden/kernel", "out/bias", "out/kernel")

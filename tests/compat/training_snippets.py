@@ -396,3 +396,58 @@ def leave_for_a_module(folder):
     found["unchanged"] = all(np.array_equal(a, b) for a, b
                              in zip(values, larger.parts(), strict=True))
     return found
+
+
+def all_kinds(folder, formats):
+    """Parts, a table and slots, saved by a run and restored by the next with the other format.
+
+    Returns:
+        The values at the end of the first run and at the beginning of the second, and keys.
+    """
+    found, keys = [], []
+    for chosen in (formats, formats[::-1]):
+        with tf1.Graph().as_default() as graph:
+            step = tf1.train.get_or_create_global_step()
+            w = tf1.get_variable("w", [5, 2], partitioner=tf1.fixed_size_partitioner(2))
+            table = tf.lookup.experimental.MutableHashTable(tf.string, tf.int64, -1, name="table")
+            insert = table.insert(["a", "b"], [1, 2]) if not found else tf.no_op()
+            loss = tf.reduce_sum(tf.square(w.as_tensor() - 1.0))
+            train = tf1.train.AdamOptimizer(0.1).minimize(loss, step)
+            fetches = [w.as_tensor(), table.lookup(tf.constant(["a", "b"])), step,
+                       *[v for v in tf1.global_variables() if "Adam" in v.op.name]]
+            variables = {v.op.name: v for v in tf1.global_variables()}
+            ckpt = tf.train.Checkpoint(variables=variables, table=table)
+            scaffold = tf1.train.Scaffold(saver=ScaffoldSaver(ckpt, formats=chosen))
+            with tf1.train.MonitoredTrainingSession(
+                    checkpoint_dir=folder, scaffold=scaffold) as session:
+                operations = len(graph.get_operations())
+                if not found:
+                    session.run(insert)
+                    for _ in range(3):
+                        session.run(train)
+                found.append([np.asarray(value).tolist() for value in session.run(fetches)])
+            assert len(graph.get_operations()) == operations
+        keys.append(sorted(key for key in tfckpt.open(folder) if "Adam" not in key))
+    return {"same": found[0] == found[1], "table": found[1][1], "step": found[1][2], "keys": keys}
+
+
+def exported(folder):
+    """A SavedModel that an Estimator with our saver exports, run by TensorFlow."""
+    def model_fn(features, labels, mode):
+        v, step, train = counting()
+        scaffold = tf1.train.Scaffold(saver=ScaffoldSaver(checkpoint_of(v, step),
+                                                          formats=["tf2", "tf1"]))
+        outputs = {"out": features["x"] * v}
+        return tf.estimator.EstimatorSpec(
+            mode, predictions=outputs, train_op=train, loss=tf.constant(1.), scaffold=scaffold,
+            export_outputs={"serving_default": tf.estimator.export.PredictOutput(outputs)})
+
+    est = tf.estimator.Estimator(model_fn, os.path.join(folder, "model"))
+    est.train(lambda: tf.data.Dataset.from_tensors(({"x": [1.0]}, [1.0])).repeat(), steps=3)
+    predicted = next(est.predict(lambda: tf.data.Dataset.from_tensors({"x": [2.0]})))
+    with tf1.Graph().as_default():
+        receiver = tf.estimator.export.build_raw_serving_input_receiver_fn(
+            {"x": tf1.placeholder(tf.float32, [None])})
+    path = est.export_saved_model(os.path.join(folder, "export"), receiver)
+    served = tf.saved_model.load(path).signatures["serving_default"](x=tf.constant([5.0]))
+    return {"predicted": float(predicted["out"]), "served": served["out"].numpy().tolist()}

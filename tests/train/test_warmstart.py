@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from helpers import SHARED, needs_shared
 from tfckpt.convert.api import convert
 from tfckpt.errors import CheckpointWarning, GraphStateError, VariableError, VariableTypeError
 from tfckpt.train.checkpoint import Checkpoint
@@ -126,6 +127,19 @@ def test_from_a_file_or_a_folder_in_either_format(graph, old, path, tmp_path):
     kernel, bias = model("d/kernel", "d/bias").values()
     warm_start(None, old)
     assert (kernel.numpy(), bias.numpy()) == (1, 3)
+
+
+@needs_shared
+@pytest.mark.parametrize(("folder", "value"), [
+    ("tf1.15/estimator_tf1/est-tf1", 2), ("tf2.15/estimator_tf1/est-tf1", 2),
+    ("tf2.15/estimator_tf2/est-tf2", 4)])
+def test_from_the_folder_of_an_estimator(folder, value):
+    """The guide's; its third is object-based."""
+    variable, step = Variable(0.0, name="var"), Variable(0, name="global_step", dtype="int64",
+                                                         trainable=False)
+    report = warm_start([variable, step], SHARED / "fixtures" / "guide" / folder)
+    assert (variable.numpy(), step.numpy()) == (value, 0)
+    assert report.notes == ("1 variables keep their values: global_step",)
 
 
 def test_names_in_the_checkpoint_may_be_others(graph, old):
