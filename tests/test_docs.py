@@ -39,7 +39,7 @@ def matches(expected: str, got: str) -> bool:
     return re.fullmatch(pattern, got, re.DOTALL) is not None
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/edit.md"])
+@pytest.mark.parametrize("page", ["README.md", "docs/edit.md", "docs/formats.md"])
 def test_the_commands_of_a_page_print_what_it_says(in_copy, page):
     text = (ROOT / page).read_text(encoding="utf-8")
     commands = [part for block in blocks("console", text)
@@ -54,11 +54,13 @@ def test_the_commands_of_a_page_print_what_it_says(in_copy, page):
         assert matches(expected, done.stderr + done.stdout), command + "\n" + done.stdout
 
 
-def test_the_python_of_the_readme_runs(in_copy):
+@pytest.mark.parametrize("page", ["README.md", "docs/formats.md"])
+def test_the_python_of_a_page_runs(in_copy, page):
     parser, runner = doctest.DocTestParser(), doctest.DocTestRunner()
     names: dict = {}
-    for number, block in enumerate(blocks("python")):
-        test = parser.get_doctest(block, names, f"README block {number}", "README.md", 0)
+    for number, block in enumerate(blocks("python", (ROOT / page).read_text(
+            encoding="utf-8"))):
+        test = parser.get_doctest(block, names, f"{page} block {number}", page, 0)
         runner.run(test, clear_globs=False)
         names = test.globs
     assert runner.summarize(verbose=False).failed == 0

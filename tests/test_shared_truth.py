@@ -5,12 +5,16 @@ from __future__ import annotations
 import base64
 import json
 import os
+import re
 from collections import Counter
 
 import pytest
 
 import tfckpt
 from helpers import SHARED, digest, needs_shared
+from tfckpt.convert.export import ExportOptions, plan_export
+from tfckpt.format.npy import NPY_NAMES
+from tfckpt.format.safetensors import SAFETENSORS_NAMES
 
 FIXTURES = sorted((SHARED / "fixtures").rglob("TRUTH.json"))
 CORPUS = sorted((SHARED / "corpus").glob("*/TRUTH.json"))
@@ -62,6 +66,42 @@ def test_real_checkpoints_read_equal_to_what_tensorflow_read(truth):
         assert set(tensors) == set(source)
         outcomes = Counter(compare(source, key, facts) for key, facts in tensors.items())
     assert set(outcomes) <= {"equal", "no data"}
+
+
+@needs_shared
+@pytest.mark.parametrize("name", ["safetensors", "npz"])
+@pytest.mark.parametrize("truth", CORPUS, ids=lambda p: p.parent.name)
+def test_real_checkpoints_go_out_and_come_back(truth, name, tmp_path):
+    """All tensors that the format has a dtype for; the rest, and damage, is refused by name."""
+    manifest = (SHARED / "corpus/MANIFEST.tsv").read_text().splitlines()
+    prefix = next(line.split("\t")[1] for line in manifest
+                  if line.split("\t")[0] == truth.parent.name)
+    held = {"safetensors": set(SAFETENSORS_NAMES), "npz": set(NPY_NAMES)}[name]
+    try:
+        with tfckpt.open(os.path.join(truth.parent, prefix)) as source:
+            names = plan_export(source, ExportOptions(ema="keep"))
+            n_bytes = sum(entry.n_bytes for entry in source.index.values())
+    except (tfckpt.NotACheckpointError, tfckpt.TensorNotFoundError, tfckpt.UnsupportedError,
+            tfckpt.TruncatedError):
+        with pytest.raises(tfckpt.CheckpointError):
+            tfckpt.convert(os.path.join(truth.parent, prefix), tmp_path / "m", to=name)
+        return
+    others = [output.key for output in names.outputs if output.dtype.name not in held]
+    exclude = "^(" + "|".join(map(re.escape, others)) + ")$" if others else None
+    if n_bytes > 100_000_000:
+        pytest.skip("large ones would take minutes")
+    target = tmp_path / f"m.{name}"
+    try:
+        report = tfckpt.convert(os.path.join(truth.parent, prefix), target, exclude=exclude,
+                                ema="keep")
+    except (tfckpt.TruncatedError, tfckpt.TensorNotFoundError):
+        assert not target.exists()
+        return
+    kept = len(names.outputs) - len(others)
+    assert report.verified == (kept, kept)
+    back = tfckpt.convert(target, tmp_path / "back", to="tf1")
+    assert back.verified == (kept, kept)
+    assert tfckpt.diff(target, tmp_path / "back").counts["same"] == kept
 
 
 @needs_shared

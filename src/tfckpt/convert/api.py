@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["DataChoice", "Target", "convert", "plan_same_names", "run_plan", "write_file_plan"]
 
-Target = Literal["tf1", "tf2", "tf1-v1", "safetensors"]
+Target = Literal["tf1", "tf2", "tf1-v1", "safetensors", "torch", "npz", "npy", "msgpack", "orbax"]
 
 
 def convert(src: str | os.PathLike[str], dst: str | os.PathLike[str], *, to: Target | None = None,

@@ -13,6 +13,7 @@ import os
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
+from tfckpt.core.bundle import missing_shard
 from tfckpt.core.emit import Range, chunks_of, data_bytes, range_of
 from tfckpt.core.files.table import FileFormat
 from tfckpt.core.plan import Output, Plan, Progress, no_progress
@@ -190,7 +191,11 @@ def append_outputs(outputs: Iterable[Output], plan: Plan, file: Any, advance: An
             if isinstance(item, Range):
                 source = opened.get(item.file)
                 if source is None:
-                    source = opened[item.file] = stack.enter_context(DataFile(item.file))
+                    try:
+                        source = stack.enter_context(DataFile(item.file))
+                    except FileNotFoundError:
+                        raise missing_shard(item.file) from None
+                    opened[item.file] = source
                 append_range(source, item.offset, item.n_bytes, file, advance)
                 continue
             for chunk in chunks_of(item, plan):
