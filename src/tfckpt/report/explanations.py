@@ -393,7 +393,8 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         ("module 'tensorflow' has no attribute 'estimator'",),
         "TensorFlow 2.16 removed Estimators. The checkpoints that they wrote are name-based and can"
         " be read as ever.",
-        "Build the model in Keras and take its variables from the model_dir.",
+        "Build the model in Keras; tfckpt.tensorflow.leaving.load(model, DIR, optimizer=...) takes"
+        " over what the model_dir has: variables, the optimizer's state and the step.",
         ("tfckpt inspect DIR", "tfckpt convert DIR --to tf2 -o OUT"), "style"),
     # What wraps the others.
     Explanation(
