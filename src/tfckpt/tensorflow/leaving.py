@@ -38,6 +38,9 @@ def load(model: Any, path: Path, *, optimizer: Any = None, step: Any = None,
          ema: EmaChoice = "ignore") -> LoadReport:
     """Load a checkpoint of another program into a live model, all of it or nothing.
 
+    What is loaded is put together in a temporary folder, linked where the file system allows it;
+    otherwise there must be room for a copy.
+
     Args:
         model: A Keras model that was built, a ``tf.Module``, or a dict from names to such.
         path: A checkpoint of either style: its prefix, any of its files, or a folder, such as
