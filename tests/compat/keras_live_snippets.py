@@ -201,13 +201,14 @@ def sharded(folder):
             "by name": whole.numpy().tolist()}
 
 
-def callback(folder, which, optimizer):
+def callback(folder, which, optimizer, background=False):
     """ModelCheckpoint in both formats; each read by whom it is for."""
     from tfckpt.tensorflow.callbacks import ModelCheckpoint
 
     keras = keras_of(which)
     model = make(keras, optimizer)
-    both = ModelCheckpoint(os.path.join(folder, "e{epoch}"), formats=("tf2", "tf1"))
+    both = ModelCheckpoint(os.path.join(folder, "e{epoch}"), formats=("tf2", "tf1"),
+                           background=background)
     best = ModelCheckpoint(os.path.join(folder, "best", "m"), formats=["tf1"], monitor="loss",
                            save_best_only=True)
     model.fit(X, Y, epochs=2, verbose=0, callbacks=[both, best])

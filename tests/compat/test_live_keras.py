@@ -82,10 +82,11 @@ def test_variables_in_shards_are_one_tensor_in_slices(run_tf2):
         "by name": [[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]}
 
 
+@pytest.mark.parametrize("background", [False, True])
 @pytest.mark.parametrize(("which", "optimizer"), [("tf.keras", "legacy Adam"),
                                                   ("tf_keras", "Adam")])
-def test_a_callback_saves_for_tf1_and_tf2_in_one_pass(run, which, optimizer):
-    assert run("callback", which, optimizer=optimizer) == {
+def test_a_callback_saves_for_tf1_and_tf2_in_one_pass(run, which, optimizer, background):
+    assert run("callback", which, optimizer=optimizer, background=background) == {
         "latest": "e2", "files": ["best", "checkpoint", "e1", "e1-tf1", "e2", "e2-tf1", "theirs"],
         "like save_weights": True, "names": True, "by name": True, "linked": True, "best": True,
         "next step": True}

@@ -13,10 +13,13 @@ from typing import Any, Literal
 
 from tfckpt.core.bundle import BundleSource
 from tfckpt.core.collection import no_collection
+from tfckpt.core.plan import Plan
 from tfckpt.errors import UnsupportedError, VariableTypeError
+from tfckpt.train.background import BackgroundSaves
 from tfckpt.train.both import shared_plan, split_shared
 from tfckpt.train.checkpoint import Checkpoint
-from tfckpt.train.saver import Saver
+from tfckpt.train.pending import PendingSave
+from tfckpt.train.saver import Saver, plan_names
 from tfckpt.train.state import write_state
 
 __all__ = ["Format", "ModelCheckpoint"]
@@ -39,6 +42,8 @@ class ModelCheckpoint:
         filepath: Prefix of the checkpoints, with ``{epoch}`` and the like as Keras has them.
         formats: What to write. The first has the prefix itself, and is what the folder's state
             file names; the other has the prefix with a dash and its name.
+        background: Whether files are written while training goes on, as by `BackgroundSaves`. The
+            last save is waited for when training ends.
         **options: Those of Keras's ``ModelCheckpoint``.
 
     Raises:
@@ -51,12 +56,14 @@ class ModelCheckpoint:
     """
 
     def __init__(self, filepath: str | os.PathLike[str], *,
-                 formats: Sequence[Format] = ("tf1", "tf2"), **options: Any) -> None:
+                 formats: Sequence[Format] = ("tf1", "tf2"), background: bool = False,
+                 **options: Any) -> None:
         self.formats = (formats,) if isinstance(formats, str) else tuple(formats)
         if not self.formats or set(self.formats) - {"tf1", "tf2"}:
             raise UnsupportedError("this is no format that a callback can write",
                                    expected='"tf1", "tf2" or both', got=repr(formats))
         self._filepath = os.fspath(filepath)
+        self._background = BackgroundSaves() if background else None
         self._options = options
         self._keras: Any = None  # Keras's own, from when the model is known
 
@@ -66,7 +73,13 @@ class ModelCheckpoint:
         if self._keras is None:
             self._keras = keras.callbacks.ModelCheckpoint(
                 self._filepath, **{**self._options, "save_weights_only": True})
-        self._keras.set_model(_Saving(model, self.formats))
+        self._keras.set_model(_Saving(model, self.formats, self._background))
+
+    def on_train_end(self, logs: Any = None) -> None:
+        """Wait for the last save; Keras calls this."""
+        self._keras.on_train_end(logs)
+        if self._background is not None:
+            self._background.wait()
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__") or self.__dict__.get("_keras") is None:
@@ -95,9 +108,11 @@ def _keras_of(model: Any) -> Any:
 class _Saving:
     """A model, but for how its weights are saved."""
 
-    def __init__(self, model: Any, formats: tuple[str, ...]) -> None:
+    def __init__(self, model: Any, formats: tuple[str, ...],
+                 background: BackgroundSaves | None) -> None:
         self._model = model
         self._formats = formats
+        self._background = background
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._model, name)
@@ -108,22 +123,35 @@ class _Saving:
         paths = {name: prefix if name == self._formats[0] else f"{prefix}-{name}"
                  for name in self._formats}
         with no_collection():
-            self._write(paths)
-        write_state(os.path.dirname(prefix) or ".", prefix, save_relative_paths=True)
+            pending = self._prepare(paths)
 
-    def _write(self, paths: dict[str, str]) -> None:
+        def write(plan: Plan) -> None:
+            pending.write(plan)
+            write_state(os.path.dirname(prefix) or ".", prefix, save_relative_paths=True)
+
+        noted = pending._replace(write=write)
+        if self._background is None:
+            noted.finish()
+        else:
+            self._background.start(noted)
+
+    def _prepare(self, paths: dict[str, str]) -> PendingSave:
         if "tf1" not in paths:
-            Checkpoint(self._model).write(paths["tf2"])
-            return
+            return Checkpoint(self._model).prepare_write(paths["tf2"])
         saver = Saver([*self._model.weights, *_optimizer_variables(self._model)])
         if "tf2" not in paths:
-            saver.save(None, paths["tf1"], write_state=False)
-            return
+            return saver.prepare_plan(plan_names(saver.variables), paths["tf1"], write_state=False)
         checkpoint = Checkpoint(self._model)
         shared, rest = split_shared(saver, checkpoint)
-        checkpoint.write(paths["tf2"])
-        with BundleSource(paths["tf2"]) as source:
-            saver.write(shared_plan(shared, rest, source), paths["tf1"], write_state=False)
+        tf2 = checkpoint.prepare_write(paths["tf2"])
+        tf1 = saver.prepare_plan(rest, paths["tf1"], write_state=False)
+
+        def write(plan: Plan) -> None:
+            tf2.write(plan)
+            with BundleSource(paths["tf2"]) as source:
+                tf1.write(shared_plan(shared, rest, source))
+
+        return PendingSave(tf2.result, tf2.plan, write)
 
 
 def _optimizer_variables(model: Any) -> list[Any]:

@@ -65,7 +65,7 @@ class BackgroundSaves:
                 "only tfckpt's own savers can save in the background",
                 expected="Saver, Checkpoint or CheckpointManager", got=type(saver).__name__)
         self.wait()
-        prefix: str | None = self._start(saver.prepare(*args, **kwargs))
+        prefix: str | None = self.start(saver.prepare(*args, **kwargs))
         return prefix
 
     def save_both(self, *args: Any, **kwargs: Any) -> Any:
@@ -78,7 +78,7 @@ class BackgroundSaves:
             Exception: Whatever the save before has failed with.
         """
         self.wait()
-        return self._start(prepare_both(*args, **kwargs))
+        return self.start(prepare_both(*args, **kwargs))
 
     def wait(self) -> None:
         """Wait until the last save is written.
@@ -95,7 +95,16 @@ class BackgroundSaves:
         """Whether files are being written at this moment."""
         return self._running.is_alive()
 
-    def _start(self, pending: PendingSave | None) -> Any:
+    def start(self, pending: PendingSave | None) -> Any:
+        """Write a save that is prepared; for those who make their own.
+
+        Returns:
+            What the save returns.
+
+        Raises:
+            Exception: Whatever the save before has failed with.
+        """
+        self.wait()
         if pending is None:
             return None
         self._running.start(pending)
