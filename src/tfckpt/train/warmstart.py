@@ -18,7 +18,6 @@ Source: python/training/warm_starting_util.py.
 from __future__ import annotations
 
 import os
-import re
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -29,14 +28,10 @@ from tfckpt.core.source import Source
 from tfckpt.errors import (
     CheckpointError,
     CheckpointWarning,
-    GraphStateError,
-    VariableError,
-    VariableTypeError,
     nearest,
 )
 from tfckpt.format.objectgraph import OBJECT_GRAPH_KEY
-from tfckpt.train.adapters import adapters, assign_all, stand_in
-from tfckpt.train.graphs import executing_eagerly, global_variables, trainable_variables
+from tfckpt.train.adapters import assign_all
 from tfckpt.train.initial import adapter_of, in_graph, set_initial, set_initial_values
 from tfckpt.train.loadreport import (
     MOST_SHOWN,
@@ -46,8 +41,9 @@ from tfckpt.train.loadreport import (
     RestoreError,
     nearest_keys,
 )
+from tfckpt.train.selecting import Target, all_names, as_listed, grouped, select
 from tfckpt.train.storednames import StoredNames
-from tfckpt.train.variables import PartitionedVariable, Variable
+from tfckpt.train.variables import PartitionedVariable
 from tfckpt.train.vocabulary import VocabInfo, remap
 
 if TYPE_CHECKING:
@@ -56,7 +52,6 @@ if TYPE_CHECKING:
 __all__ = ["WarmStartSettings", "warm_start"]
 
 Path = str | os.PathLike[str]
-Target = Variable | PartitionedVariable
 
 
 class WarmStartSettings(NamedTuple):
@@ -109,17 +104,18 @@ def warm_start(variables: Iterable[Any] | Mapping[str, Any] | None, ckpt_to_init
         CheckpointNotFoundError: There is no checkpoint.
 
     Example:
+        >>> from tfckpt.train.variables import Variable
         >>> kernel, step = Variable([[0.0] * 4] * 3, name="kernel"), Variable(0, name="step")
         >>> report = warm_start([kernel, step], "examples/tf1", "kern.*",
         ...                     var_name_to_prev_var_name={"kernel": "dense/kernel"})
         >>> report.matched, report.notes
         (('dense/kernel',), ('1 variables keep their values: step',))
     """
-    listed = None if variables is None else _listed(variables)
-    selected = _select(listed, vars_to_warm_start)
+    listed = None if variables is None else as_listed(variables)
+    selected = select(listed, vars_to_warm_start)
     vocabularies = dict(var_name_to_vocab_info or {})
     previous = dict(var_name_to_prev_var_name or {})
-    targets = _grouped(selected)
+    targets = grouped(selected)
     if vars_to_warm_start is None:
         targets = {name: target for name, target in targets.items() if name in vocabularies}
     with open_source(ckpt_to_initialize_from, mmap=False) as source:
@@ -130,125 +126,11 @@ def warm_start(variables: Iterable[Any] | Mapping[str, Any] | None, ckpt_to_init
             found.find(name, target, previous.get(name) or name)
         arrays = found.read()
         found.give(arrays)
-        report = found.report(_all_names(listed))
+        report = found.report(all_names(listed))
     if not targets:
         warnings.warn("no variable was selected, and so none was warm-started", CheckpointWarning,
                       stacklevel=2)
     return report
-
-
-class _Listed(NamedTuple):
-    """A variable, or one part of a partitioned one.
-
-    Attributes:
-        name: Its name, or the whole's.
-        matched: What patterns are matched against.
-        variable: The variable.
-    """
-
-    name: str
-    matched: str
-    variable: Variable
-
-
-def _listed(given: Iterable[Any] | Mapping[str, Any]) -> list[_Listed]:
-    """Variables with their names.
-
-    Raises:
-        VariableTypeError: Something is no variable.
-    """
-    if isinstance(given, Mapping):
-        return [item for name, value in given.items() for item in _parts_of(value, name)]
-    if isinstance(given, (str, bytes)) or not hasattr(given, "__iter__"):
-        raise VariableTypeError("warm_start takes a list or dict of variables", got=repr(given),
-                                hint="The checkpoint comes second: warm_start(variables, path).")
-    return [item for value in given for item in _parts_of(value)]
-
-
-def _parts_of(value: Any, name: str | None = None) -> list[_Listed]:
-    value = stand_in(value)
-    if isinstance(value, (PartitionedVariable, list, tuple)):
-        own = [item for part in value for item in _parts_of(part)]
-        return own if name is None else [item._replace(name=name) for item in own]
-    if not isinstance(value, Variable):
-        raise VariableTypeError("this is no variable", got=repr(value), tensor=name)
-    info = value.save_slice_info
-    if name is None:
-        return [_Listed(info.full_name if info else value.full_name, value.name, value)]
-    return [_Listed(name, value.name if info else f"{name}:0", value)]
-
-
-def _select(listed: list[_Listed] | None, wanted: str | Sequence[Any] | None) -> list[_Listed]:
-    """The variables that ``vars_to_warm_start`` says.
-
-    Raises:
-        VariableError: A pattern is no regular expression.
-        VariableTypeError: It is neither patterns nor variables.
-        GraphStateError: There is no graph to take variables from.
-    """
-    if wanted is None or isinstance(wanted, str):
-        pool = _of_graph(trainable=True) if listed is None else listed
-        return [item for item in pool if item.variable.trainable and (
-            wanted is None or _pattern(wanted).match(item.matched))]
-    if not isinstance(wanted, Sequence):
-        raise VariableTypeError("vars_to_warm_start is neither a pattern nor a list of patterns or"
-                                " variables", got=repr(wanted))
-    if not all(isinstance(item, str) for item in wanted):
-        return _listed(wanted)
-    pool = _of_graph(trainable=False) if listed is None else listed
-    found = {id(item.variable): item for pattern in map(_pattern, wanted) for item in pool
-             if pattern.match(item.matched)}
-    return list(found.values())
-
-
-def _of_graph(*, trainable: bool) -> list[_Listed]:
-    if not executing_eagerly():
-        return _listed(trainable_variables() if trainable else global_variables())
-    for adapter in adapters():
-        found = adapter.variables()
-        if found is not None:  # other objects that can be saved are listed there too
-            return _listed(live for live in found if isinstance(stand_in(live), Variable))
-    raise GraphStateError("outside of a graph warm_start needs a list of variables")
-
-
-def _pattern(text: str) -> re.Pattern[str]:
-    try:
-        return re.compile(text)
-    except re.error as error:
-        raise VariableError(f"vars_to_warm_start has a pattern that is none: {error}",
-                            got=repr(text)) from None
-
-
-def _grouped(selected: list[_Listed]) -> dict[str, Target]:
-    """Variables by name, parts of one whole together.
-
-    Raises:
-        VariableError: Two variables have one name.
-    """
-    groups: dict[str, dict[int, Variable]] = {}
-    for item in selected:
-        groups.setdefault(item.name, {})[id(item.variable)] = item.variable
-    targets: dict[str, Target] = {}
-    for name, group in groups.items():
-        own = list(group.values())
-        if all(part.save_slice_info for part in own):
-            targets[name] = PartitionedVariable.of_parts(own)
-        elif len(own) == 1:
-            targets[name] = own[0]
-        else:
-            raise VariableError("several variables have one name", tensor=name,
-                                hint="Give warm_start a dict from names to variables.")
-    return targets
-
-
-def _all_names(listed: list[_Listed] | None) -> Iterable[str]:
-    """Names of all variables that could have been selected."""
-    if listed is None:
-        try:
-            listed = _of_graph(trainable=False)
-        except GraphStateError:  # then the selected ones were given
-            listed = []
-    return dict.fromkeys(item.name for item in listed)
 
 
 class _Findings:
