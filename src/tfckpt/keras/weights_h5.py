@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     import h5py
     import numpy as np
 
-__all__ = ["OPTIMIZER", "WeightsH5", "is_weights_h5", "open_h5"]
+__all__ = ["OPTIMIZER", "WeightsH5", "damage_told", "is_weights_h5", "open_h5"]
 
 OPTIMIZER = "optimizer"
 _NUMBERED = re.compile(r"(.+?)(?:_\d+)?")
@@ -72,7 +72,7 @@ def open_h5(path: str, mode: str = "r") -> h5py.File:
     except ImportError:
         raise MissingDependencyError("files of Keras need the package h5py",
                                      hint="Run: pip install 'tfckpt[keras]'") from None
-    if not os.path.isfile(path):
+    if mode != "w" and not os.path.isfile(path):
         raise CheckpointNotFoundError("there is no such file", file=path)
     try:
         return h5py.File(path, mode)
@@ -94,7 +94,7 @@ class WeightsH5(Source):
         self.prefix = as_path(path)
         self._file = open_h5(self.prefix)
         self.paths: dict[str, str] = {}
-        with _damage_told(self.prefix):
+        with damage_told(self.prefix):
             self._read_structure()
 
     def _read_structure(self) -> None:
@@ -154,7 +154,7 @@ class WeightsH5(Source):
     def _read_part(self, part: Entry) -> np.ndarray[Any, Any]:
         import numpy as np  # deferred: as everywhere
 
-        with _damage_told(self.prefix):
+        with damage_told(self.prefix):
             return np.asarray(self._file[self.paths[part.key]][()], part.dtype.numpy())
 
     def close(self) -> None:
@@ -163,7 +163,7 @@ class WeightsH5(Source):
 
 
 @contextmanager
-def _damage_told(file: str) -> Iterator[None]:
+def damage_told(file: str) -> Iterator[None]:
     """What h5py raises over a damaged file, as an error that says which file it is."""
     try:
         yield

@@ -1,0 +1,180 @@
+"""Legacy ``.h5``: where Keras until 2.15 keeps weights by the names of layers.
+
+An HDF5 file with a group for each layer. The attribute ``layer_names`` lists them in the model's
+order, ``weight_names`` of each the layer's weights in theirs; a whole model has all this below
+``model_weights``, and its config in an attribute.
+
+Source: src/saving/legacy/hdf5_format.py of Keras 2, src/legacy/saving/legacy_h5_format.py of 3.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from tfckpt.core.discovery import as_path
+from tfckpt.core.index import Entry, GivenIndex, Index
+from tfckpt.core.origin import Origin
+from tfckpt.core.sliced import Box, whole
+from tfckpt.core.source import Source
+from tfckpt.errors import FormatError, NotACheckpointError
+from tfckpt.format.dtypes import dtype_named
+from tfckpt.keras.weights_h5 import damage_told, open_h5
+
+if TYPE_CHECKING:
+    import numpy as np
+
+__all__ = ["LegacyH5", "is_legacy_h5", "write_legacy_h5"]
+
+_MOST_IN_HEADER = 64512  # bytes of one attribute; longer lists are cut into several
+
+
+def is_legacy_h5(path: str | os.PathLike[str]) -> bool:
+    """Whether a path is that of a legacy HDF5 file, by its name."""
+    name = as_path(path)
+    if name.endswith(".weights.h5"):  # the name that Keras 3 demands; Keras 2 took any
+        return os.path.isfile(name) and _lists_layers(name)
+    return name.endswith((".h5", ".hdf5"))
+
+
+def _lists_layers(path: str) -> bool:
+    with open_h5(path) as file, damage_told(path):
+        return _has_list(file, "layer_names") or "model_weights" in file
+
+
+class LegacyH5(Source):
+    """An opened legacy ``.h5`` file. Keys are names of weights: ``conv/kernel``.
+
+    Attributes:
+        groups: Name and entry of each weight of each layer, in the order of the file.
+        model_config: The model's config as JSON, if the file holds a whole model.
+
+    Raises:
+        CheckpointError: It can't be opened, or isn't one.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.prefix = as_path(path)
+        self._file = open_h5(self.prefix)
+        self._paths: dict[str, str] = {}
+        with damage_told(self.prefix):
+            text = self._file.attrs.get("model_config")
+            self.model_config: str | bytes | None = text
+            self.groups = self._read_groups()
+        self._index = GivenIndex(entry for weights in self.groups.values() for _, entry in weights)
+
+    def _read_groups(self) -> Mapping[str, Sequence[tuple[str, Entry]]]:
+        top = "model_weights" if "model_weights" in self._file else ""
+        holder = self._file[top] if top else self._file
+        if not _has_list(holder, "layer_names"):
+            raise NotACheckpointError("the file has no weights as Keras 2 stores them in HDF5",
+                                      file=self.prefix)
+        groups: dict[str, list[tuple[str, Entry]]] = {}
+        for layer in [*_list_of(holder, "layer_names"), "top_level_model_weights"]:
+            group = holder.get(layer)
+            if group is None or layer in groups:
+                continue
+            rows = []
+            for name in _list_of(group, "weight_names"):
+                path = "/".join(part for part in (top, layer, name) if part)
+                rows.append((name, self._entry(layer, name, path)))
+            if rows or layer != "top_level_model_weights":
+                groups[layer] = rows
+        return groups
+
+    def _entry(self, layer: str, name: str, path: str) -> Entry:
+        dataset = self._file[path]
+        plain = name.removesuffix(":0")
+        key = plain if plain.startswith(layer + "/") else f"{layer}/{plain}"
+        while key in self._paths:  # weights of one name in one layer
+            key += "'"
+        self._paths[key] = path
+        n_bytes = dataset.size * dataset.dtype.itemsize
+        size = os.path.getsize(self.prefix)
+        if n_bytes > size and dataset.compression is None:
+            raise FormatError("a tensor is larger than its file", file=self.prefix, tensor=path,
+                              expected=f"{size} bytes at most", got=n_bytes)
+        return Entry(key, dtype_named(dataset.dtype.newbyteorder("=").name),
+                     tuple(dataset.shape), 0, 0, n_bytes, 0)
+
+    @property
+    def index(self) -> Index:
+        return self._index
+
+    def files(self) -> tuple[str, ...]:
+        return (self.prefix,)
+
+    def shard_file(self, shard_id: int) -> str:
+        return self.prefix
+
+    def origin(self, entry: Entry) -> Origin:
+        return self.streamed(entry)
+
+    def parts(self, entry: Entry) -> list[tuple[Box, Entry]]:
+        return [(whole(entry.shape), entry)]
+
+    def _read_part(self, part: Entry) -> np.ndarray[Any, Any]:
+        import numpy as np  # deferred: as everywhere
+
+        with damage_told(self.prefix):
+            return np.asarray(self._file[self._paths[part.key]][()], part.dtype.numpy())
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+def _has_list(holder: Any, name: str) -> bool:
+    return name in holder.attrs or f"{name}0" in holder.attrs
+
+
+def _list_of(holder: Any, name: str) -> list[str]:
+    """A list of names in an attribute, or in several if it was too long for one."""
+    if name in holder.attrs:
+        items = list(holder.attrs[name])
+    else:
+        items, n = [], 0
+        while f"{name}{n}" in holder.attrs:
+            items += list(holder.attrs[f"{name}{n}"])
+            n += 1
+    return [item.decode() if isinstance(item, bytes) else str(item) for item in items]
+
+
+def write_legacy_h5(path: str, groups: Mapping[str, Sequence[tuple[str, np.ndarray[Any, Any]]]]
+                    ) -> None:
+    """Write weights by layers, as Keras 2 and 3 load them (``load_weights``).
+
+    Args:
+        path: The file; one that is there is replaced when the new one is whole.
+        groups: Name and values of each weight of each layer, in order.
+    """
+    waiting = f"{path}.{os.getpid()}.tmp"
+    os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
+    try:
+        with open_h5(waiting, "w") as file:
+            _put_list(file, "layer_names", list(groups))
+            file.attrs["backend"] = b"tensorflow"
+            file.attrs["keras_version"] = b"2.15.0"
+            for layer, weights in groups.items():
+                group = file.require_group(layer)
+                _put_list(group, "weight_names", [name for name, _ in weights])
+                for name, values in weights:
+                    group.create_dataset(name, data=values)
+            _put_list(file.require_group("top_level_model_weights"), "weight_names", [])
+        os.replace(waiting, path)
+    finally:
+        if os.path.exists(waiting):
+            os.remove(waiting)
+
+
+def _put_list(holder: Any, name: str, items: Sequence[str]) -> None:
+    import numpy as np  # deferred: as everywhere
+
+    data = np.array([item.encode() for item in items], dtype="S" if items else "S1")
+    if data.nbytes <= _MOST_IN_HEADER:
+        holder.attrs[name] = data
+        return
+    n_parts = -(-data.nbytes // _MOST_IN_HEADER)
+    for n, part in enumerate(np.array_split(data, n_parts)):
+        holder.attrs[f"{name}{n}"] = part
