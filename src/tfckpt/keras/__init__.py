@@ -1,1 +1,32 @@
-"""Files of Keras: the only room that knows HDF5."""
+"""Keras: its files, and Keras 3 models on any backend.
+
+    >>> import tfckpt.keras
+    >>> report = tfckpt.keras.load_weights(model, "old/ckpt")  # doctest: +SKIP
+    >>> print(report)                                          # doctest: +SKIP
+    142 of 142 model weights loaded (130 by name, 12 by order).
+
+The only room that knows HDF5 and Keras. Importing it imports neither.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tfckpt.keras.callbacks import ModelCheckpoint
+    from tfckpt.keras.loading import load_weights
+    from tfckpt.keras.reports import LoadReport
+    from tfckpt.keras.saving import save_weights
+
+__all__ = ["LoadReport", "ModelCheckpoint", "load_weights", "save_weights"]
+
+_WHERE = {"LoadReport": "reports", "ModelCheckpoint": "callbacks", "load_weights": "loading",
+          "save_weights": "saving"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _WHERE:
+        raise AttributeError(f"module 'tfckpt.keras' has no attribute {name!r}")
+    from importlib import import_module  # deferred: the files need nothing of this
+
+    return getattr(import_module(f"tfckpt.keras.{_WHERE[name]}"), name)

@@ -13,8 +13,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-__all__ = ["Part", "every_layer", "is_automatic", "is_built", "is_container", "plain_attribute",
-           "read_program", "snake_case"]
+__all__ = ["Part", "every_layer", "held", "is_automatic", "is_built", "is_container",
+           "old_attributes", "plain_attribute", "read_program", "snake_case"]
 
 # What layers hold for bookkeeping: no saved attribute of Keras 2.
 _OWN = frozenset({
@@ -23,11 +23,13 @@ _OWN = frozenset({
     "_inputs", "_outputs", "_modules", "_parameters", "_buffers", "_torch_params", "_tracker",
     "_inbound_nodes", "_outbound_nodes", "_call_arguments", "_saved_args"})
 # Attributes that Keras 3 calls otherwise, by class.
-_OLD_NAMES = {
-    "DepthwiseConv1D": {"kernel": "depthwise_kernel"},
-    "DepthwiseConv2D": {"kernel": "depthwise_kernel"},
-    "Normalization": {"adapt_mean": "mean", "adapt_variance": "variance"},
+_OLD_NAMES: dict[str, dict[str, tuple[str, ...]]] = {
+    "DepthwiseConv1D": {"kernel": ("depthwise_kernel",)},
+    "DepthwiseConv2D": {"kernel": ("depthwise_kernel",)},
+    "Normalization": {"adapt_mean": ("mean", "adapt_mean"),
+                      "adapt_variance": ("variance", "adapt_variance")},
 }
+_PROPERTIES = {"_kernel": ("kernel",), "_embeddings": ("embeddings",)}  # of any class
 
 
 class Part:
@@ -156,12 +158,10 @@ class _Reader:
                 found = self.layer(child, _joined(scope, child.name), child.name)
                 if found is not None:
                     part.layers.append(found)
-        old = _OLD_NAMES.get(type(layer).__name__, {})
-        for attribute, value in _held(layer, everything=part.layers is None):
+        for attribute, value in held(layer, everything=part.layers is None):
             if id(value) in done:
                 continue
-            plain = plain_attribute(attribute)
-            plain = old.get(plain, plain)
+            plain = plain_attribute(old_attributes(layer, attribute)[0])
             found = self.value(value, scope, plain, layer)
             if found is not None:
                 part.attributes.setdefault(plain, found)
@@ -190,7 +190,13 @@ class _Reader:
         return part if part.attributes else None
 
 
-def _held(layer: Any, *, everything: bool) -> Iterator[tuple[str, Any]]:
+def old_attributes(layer: Any, name: str) -> tuple[str, ...]:
+    """The names that an attribute of a layer has in Keras 2: most have the same one."""
+    known = _OLD_NAMES.get(type(layer).__name__, {}).get(name)
+    return known or _PROPERTIES.get(name) or (name,)
+
+
+def held(layer: Any, *, everything: bool) -> Iterator[tuple[str, Any]]:
     """The attributes of a layer; of a container, only those that its class adds."""
     own = vars(layer)
     for name, value in {**own, **own.get("_modules", {})}.items():

@@ -1,0 +1,67 @@
+"""A callback that saves while a Keras 3 model trains, in several formats at once."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import keras
+from tfckpt.errors import UnsupportedError
+from tfckpt.keras.saving import SaveStyle, save_weights
+
+__all__ = ["Format", "ModelCheckpoint"]
+
+Format = Literal["keras", "keras2", "tf2", "tf1"]
+_STYLES: tuple[SaveStyle, ...] = ("keras2", "tf2", "tf1")
+_SUFFIX = ".weights.h5"
+
+
+class ModelCheckpoint(keras.callbacks.ModelCheckpoint):  # type: ignore[misc]
+    """``keras.callbacks.ModelCheckpoint`` that also writes checkpoints of TensorFlow.
+
+    Args:
+        filepath: Prefix of the files, with ``{epoch}`` and the like as Keras has them.
+        formats: What to write: ``"keras"`` is ``PREFIX.weights.h5``; ``"keras2"``, ``"tf2"`` and
+            ``"tf1"`` are the styles of `save_weights`. The first of these that is named has the
+            prefix itself, others the prefix with a dash and their name.
+        options: Those of ``keras.callbacks.ModelCheckpoint``, but ``save_weights_only``.
+    """
+
+    def __init__(self, filepath: str | os.PathLike[str], *,
+                 formats: Sequence[Format] = ("keras", "keras2"), **options: Any) -> None:
+        unknown = sorted(set(formats) - {"keras", *_STYLES})
+        if unknown or not formats:
+            raise UnsupportedError("this is no format that a callback can write",
+                                   expected="keras, keras2, tf2, tf1", got=", ".join(unknown) or "none")
+        self.formats = tuple(formats)
+        prefix = os.fspath(filepath).removesuffix(_SUFFIX)
+        super().__init__(prefix + _SUFFIX, save_weights_only=True, **options)
+
+    def set_model(self, model: Any) -> None:
+        """Keras's model, whose weights are saved in our way."""
+        super().set_model(_Saving(model, self.formats))
+
+
+class _Saving:
+    """A model, but for how its weights are saved."""
+
+    def __init__(self, model: Any, formats: Sequence[Format]) -> None:
+        self._model = model
+        self._formats = formats
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._model, name)
+
+    def save_weights(self, filepath: str, *, overwrite: bool = True) -> None:
+        """Save them in every format."""
+        prefix = os.fspath(filepath).removesuffix(_SUFFIX)
+        if "keras" in self._formats:
+            self._model.save_weights(filepath, overwrite=overwrite)
+        styles = [style for style in _STYLES if style in self._formats]
+        for style in sorted(styles, key=self._formats.index):
+            suffix = "" if style == self._first(styles) else f"-{style}"
+            save_weights(self._model, prefix + suffix, style=style, overwrite=overwrite)
+
+    def _first(self, styles: Sequence[SaveStyle]) -> SaveStyle:
+        return min(styles, key=self._formats.index)
