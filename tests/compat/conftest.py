@@ -10,7 +10,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 import live as live_module
 
 # They run inside TensorFlow's environments, not here.
-collect_ignore_glob = ["*snippets.py", "*_scripts.py", "worker.py"]
+collect_ignore_glob = ["*snippets.py", "*_scripts.py", "worker.py", "keras_models.py"]
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -44,3 +44,16 @@ def tf2(request):
 def tf(request):
     """Each TensorFlow."""
     return live_module.live(request.param)
+
+
+@pytest.fixture
+def torch_keras():
+    """Keras 3 on PyTorch, without TensorFlow."""
+    return live_module.live("keras3", "torch")
+
+
+@pytest.fixture(params=[("keras3", "torch"), ("keras3", "jax"), ("tf2.21", "tensorflow")],
+                ids=lambda item: item[1])
+def keras3(request):
+    """Keras 3 on each backend."""
+    return live_module.live(*request.param)

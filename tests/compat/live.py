@@ -23,12 +23,14 @@ class TensorFlowError(AssertionError):
 class Live:
     """One TensorFlow; calls functions of snippets.py in it."""
 
-    def __init__(self, version: str) -> None:
+    def __init__(self, version: str, backend: str = "") -> None:
         self.version = version
         quiet = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1",
                  "PYTHONWARNINGS": "ignore"}
         if version != "tf1.15":  # whose Python is older than tfckpt's
             quiet["PYTHONPATH"] = str(ROOT / "src")
+        if backend:
+            quiet["KERAS_BACKEND"] = backend
         self._process = subprocess.Popen(
             [ENVS / version / "bin" / "python", Path(__file__).with_name("worker.py")],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
@@ -63,15 +65,21 @@ class Live:
 _running: dict[str, Live] = {}
 
 
-def live(version: str) -> Live:
-    """The running TensorFlow of this version; skips the test, with the reason, without one."""
-    if version not in _running:
+def live(version: str, backend: str = "") -> Live:
+    """The running framework of this version; skips the test, with the reason, without one.
+
+    Args:
+        version: The environment.
+        backend: That of Keras 3, if it is needed; each has a process of its own.
+    """
+    name = f"{version} {backend}"
+    if name not in _running:
         if not (ENVS / version / "complete").exists():
             note = ENVS / f"{version}.skipped"
             reason = note.read_text().strip() if note.exists() else "run make envs"
-            pytest.skip(f"no TensorFlow {version[2:]}: {reason}")
-        _running[version] = Live(version)
-    return _running[version]
+            pytest.skip(f"no environment {version}: {reason}")
+        _running[name] = Live(version, backend)
+    return _running[name]
 
 
 def close_all() -> None:

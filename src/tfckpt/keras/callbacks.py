@@ -33,7 +33,8 @@ class ModelCheckpoint(keras.callbacks.ModelCheckpoint):  # type: ignore[misc]
         unknown = sorted(set(formats) - {"keras", *_STYLES})
         if unknown or not formats:
             raise UnsupportedError("this is no format that a callback can write",
-                                   expected="keras, keras2, tf2, tf1", got=", ".join(unknown) or "none")
+                                   expected="keras, keras2, tf2, tf1",
+                                   got=", ".join(unknown) or "none")
         self.formats = tuple(formats)
         prefix = os.fspath(filepath).removesuffix(_SUFFIX)
         super().__init__(prefix + _SUFFIX, save_weights_only=True, **options)

@@ -65,6 +65,8 @@ def find(source: Source, model: Any, choice: Choice) -> Finding:
         colours = _colours(source, roots, choice, notes)
         evidence = Evidence(orders_of, colours, choice.trust_order)
         likeness, root = _best(roots, program, evidence, choice.root)
+        if all(item.how != "config" for item in likeness.pairs):
+            notes.clear()  # nothing depended on it
         pairs = [(item.part, item.saved.entry.key, str(item.how)) for item in likeness.pairs
                  if item.saved.entry is not None]
         mine = {item.entry.key for item in root.weights if item.entry is not None}
@@ -96,7 +98,7 @@ def _colours(source: Source, roots: list[Saved], choice: Choice, notes: list[str
                 raise
             continue
         if where:
-            notes.append(f"the old model's config ({where}) tells what its layers compute")
+            notes.append(f"the old model's config was found: {where}")
         return colours
     return {}
 

@@ -16,7 +16,7 @@ from tfckpt.keras.finding import Choice, find
 from tfckpt.keras.legacy_h5 import LegacyH5, is_legacy_h5
 from tfckpt.keras.program import every_layer, is_built
 from tfckpt.keras.reports import LoadReport
-from tfckpt.keras.values import assign_values, read_values
+from tfckpt.keras.values import assign_values, changed_layers, read_values
 from tfckpt.keras.weights_h5 import is_weights_h5
 
 __all__ = ["Loading", "load_weights", "open_old"]
@@ -130,7 +130,7 @@ def _load(model: Any, path: str | os.PathLike[str], choice: Choice, allow_missin
             raise _refusal(rest, source)
         values, notes = read_values(source, finding.pairs)
         assign_values(model, values)
-    return report._replace(notes=(*report.notes, *notes))
+    return report._replace(notes=(*report.notes, *notes, *changed_layers(model)))
 
 
 def _allowed(rule: bool | str, name: str) -> bool:

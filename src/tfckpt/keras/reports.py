@@ -8,6 +8,7 @@ from typing import NamedTuple
 __all__ = ["Found", "LoadReport", "Unsure", "Wrong"]
 
 Shape = tuple[int, ...]
+_EVIDENCE = ("map", "path", "name", "rule", "config", "order", "structure", "values")
 
 
 class Found(NamedTuple):
@@ -87,10 +88,8 @@ class LoadReport(NamedTuple):
 
     def how(self) -> dict[str, int]:
         """How many weights were found by which evidence."""
-        counts: dict[str, int] = {}
-        for item in self.found:
-            counts[item.how] = counts.get(item.how, 0) + 1
-        return counts
+        kinds = [item.how for item in self.found]
+        return {how: kinds.count(how) for how in _EVIDENCE if how in kinds}
 
     def map_to_fill_in(self) -> dict[str, str]:
         """A map from tensors that weren't used to weights, for people to complete.
@@ -106,7 +105,7 @@ class LoadReport(NamedTuple):
                 for n, key in enumerate(names):
                     options = [weights[n] for weights in group.weights if n < len(weights)]
                     lines[key] = "? " + ", ".join(options)
-        missing = ", ".join(name for name, _ in self.missing)
+        missing = ", ".join(name for name, _ in self.missing[:5])
         for key in self.unused:
             if missing:
                 lines[key] = "? " + missing

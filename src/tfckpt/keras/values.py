@@ -11,7 +11,7 @@ from tfckpt.keras.program import Part, every_layer
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["assign_values", "read_values"]
+__all__ = ["assign_values", "changed_layers", "read_values"]
 
 _GATES = {"LSTMCell": 4, "GRUCell": 3}
 
@@ -58,6 +58,15 @@ def _from_cudnn(part: Part, value: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]
     if part.name == "recurrent_kernel":
         return np.hstack([block.T for block in blocks])
     return np.hstack([block.T.reshape(block.shape, order="F") for block in blocks])
+
+
+def changed_layers(model: Any) -> list[str]:
+    """Notes on layers that Keras 3 computes otherwise than Keras 2, from the same weights."""
+    names = [layer.name for layer in every_layer(model) if any(
+        getattr(getattr(layer, attribute, None), "__name__", "") == "hard_sigmoid"
+        for attribute in ("activation", "recurrent_activation"))]
+    return [f"{', '.join(names)}: hard_sigmoid is x / 6 + 0.5 in Keras 3 and was x / 5 + 0.5 in"
+            " Keras 2; what the model computes will differ"] if names else []
 
 
 def assign_values(model: Any, values: Iterable[tuple[Part, np.ndarray[Any, Any]]]) -> None:

@@ -1,0 +1,192 @@
+"""Keras 2 saves, Keras 3 loads, and the other way; runs inside their environments."""
+
+import json
+import os
+import sys
+
+import numpy as np
+
+import keras_models
+
+
+def old_keras():
+    try:
+        import tf_keras
+    except ImportError:
+        import tensorflow as tf
+
+        return tf.keras
+    return tf_keras
+
+
+def zoo(folder):
+    sys.path.insert(0, folder) if folder not in sys.path else None
+    import zoo as module
+
+    return module
+
+
+def fill(model, seed=3):
+    rng = np.random.RandomState(seed)
+    for variable in model.weights:
+        value = rng.standard_normal(tuple(variable.shape)) * 0.4
+        if variable.name.split(":")[0] in ("mean", "variance", "count"):
+            continue  # of a Normalization that was adapted
+        if "variance" in variable.name:
+            value = np.abs(value) + 0.5
+        if "float" in str(variable.dtype):
+            variable.assign(value.astype("float32"))
+
+
+def outputs(model, inputs):
+    if type(model).__module__.startswith("keras") or hasattr(model, "_tracker"):
+        from keras import ops
+
+        inputs = [item if isinstance(item, np.ndarray) else item for item in inputs]
+        got = model(inputs if len(inputs) > 1 else inputs[0], training=False)
+        return [ops.convert_to_numpy(item).tolist()
+                for item in (got if isinstance(got, (list, tuple)) else [got])]
+    got = model(inputs if len(inputs) > 1 else inputs[0], training=False)
+    return [np.asarray(item).tolist() for item in (got if isinstance(got, (list, tuple))
+                                                   else [got])]
+
+
+def save_old(model, folder):
+    """Keras 2 saves a model in all its ways; what it computes."""
+    import tensorflow as tf
+
+    keras = old_keras()
+    built, inputs = keras_models.build(model, keras)
+    fill(built)
+    built.save_weights(os.path.join(folder, "weights"), save_format="tf")
+    tf.train.Checkpoint(net=built).save(os.path.join(folder, "ckpt"))
+    built.save_weights(os.path.join(folder, "weights.h5"))
+    built.save(os.path.join(folder, "saved_model"), save_format="tf")
+    if model != "pieces":
+        built.save(os.path.join(folder, "whole.h5"))
+        with open(os.path.join(folder, "config of the old model.json"), "w") as file:
+            file.write(built.to_json())
+    return outputs(built, inputs)
+
+
+def load_new(model, path, order="", **options):
+    """Keras 3 loads it: what it computes then, the evidence, and the report."""
+    import keras
+
+    import tfckpt.keras
+    from tfckpt.errors import MismatchError
+
+    built, inputs = keras_models.build(model, keras, order)
+    try:
+        report = tfckpt.keras.load_weights(built, path, **options)
+    except MismatchError as error:
+        return {"error": str(error), "map": error.report.map_to_fill_in()}
+    text = str(report)
+    got = outputs(built, inputs)
+    return {"outputs": got, "how": report.how(), "text": text, "after": str(report)}
+
+
+def load_zoo(name, prefix, zoo_folder):
+    """The largest difference between what the old model and the new one compute."""
+    import keras
+
+    import tfckpt.keras
+
+    keras.backend.clear_session()
+    module = zoo(zoo_folder)
+    io = np.load(os.path.join(os.path.dirname(prefix), "io.npz"))
+    inputs = [io[key] for key in sorted(io) if key.startswith("input")]
+    if name.startswith("preprocessing") and keras.backend.backend() != "tensorflow":
+        model, inputs = without_lookup(keras, module, name, inputs)
+    else:
+        model, _ = module.build(name, keras)
+        if keras.backend.backend() == "tensorflow":
+            import tensorflow as tf
+
+            inputs = [tf.constant(item.tolist() if item.dtype.kind == "U" else item)
+                      for item in inputs]
+    report = tfckpt.keras.load_weights(model, prefix)
+    assert len(report.found) == len(model.weights), report
+    got = outputs(model, inputs)
+    wanted = [io[key] for key in sorted(io) if key.startswith("output")]
+    return max(float(np.abs(np.array(a) - b).max()) for a, b in zip(got, wanted))
+
+
+def without_lookup(keras, module, name, inputs):
+    """The zoo's models of strings, from indices on: StringLookup of Keras 3 needs TensorFlow."""
+    layers = keras.layers
+    words, fixed = list(module.VOCABULARY), name.endswith("fixed")
+    n, n_unknown = inputs[1].shape[1], 2 if fixed else 1
+    options = {"mean": [0.5] * n, "variance": [4.0] * n} if fixed else {}
+    normal = layers.Normalization(name="normal", **options)
+    normal.build((None, n))
+    a, b = keras.Input((1,), dtype="int32"), keras.Input((n,))
+    x = layers.Embedding(len(words) + n_unknown, 3, name="word_embed")(a)
+    x = layers.Concatenate()([layers.Flatten()(x), normal(b)])
+    model = keras.Model([a, b], layers.Dense(2, name="out")(x))
+    # Which of two places "unknown" gets is a hash of TensorFlow's: 1 here.
+    index = [[words.index(word) + n_unknown if word in words else n_unknown - 1]
+             for word in inputs[0][:, 0].tolist()]
+    return model, [np.array(index, "int32"), inputs[1]]
+
+
+def save_new(model, folder, order=""):
+    """Keras 3 saves a model for TensorFlow; what it computes."""
+    import keras
+
+    import tfckpt.keras
+
+    built, inputs = keras_models.build(model, keras, order)
+    fill(built, 5)
+    path = os.path.join(folder, "new")
+    tfckpt.keras.save_weights(built, path)
+    tfckpt.keras.save_weights(built, path + "-tf2", style="tf2")
+    tfckpt.keras.save_weights(built, path + "-net", style="tf2", root="net")
+    return outputs(built, inputs)
+
+
+def restore_new(model, folder):
+    """Keras 2 restores what Keras 3 saved, in three ways, and everything is consumed."""
+    import tensorflow as tf
+
+    keras, got = old_keras(), []
+    path = os.path.join(folder, "new")
+    for how in ("load_weights", "read", "restore", "named"):
+        built, inputs = keras_models.build(model, keras)
+        status = {"load_weights": lambda: built.load_weights(path),
+                  "read": lambda: tf.train.Checkpoint(built).read(path),
+                  "restore": lambda: tf.train.Checkpoint(built).restore(path + "-tf2"),
+                  "named": lambda: tf.train.Checkpoint(net=built).restore(path + "-net")}[how]()
+        status.assert_consumed()
+        got.append(outputs(built, inputs))
+    return got
+
+
+def train_with_callback(folder):
+    """Training with a callback that saves all formats; what the model computes at the end."""
+    import keras
+
+    import tfckpt.keras
+
+    built, inputs = keras_models.build("named_towers", keras)
+    built.compile("sgd", "mse")
+    saver = tfckpt.keras.ModelCheckpoint(os.path.join(folder, "at-{epoch}"),
+                                         formats=("keras", "keras2", "tf1"))
+    built.fit(inputs[0], np.zeros((3, 4), "float32"), epochs=2, verbose=0, callbacks=[saver])
+    again, _ = keras_models.build("named_towers", keras)
+    again.load_weights(os.path.join(folder, "at-2.weights.h5"))
+    from_tf1, _ = keras_models.build("named_towers", keras)
+    tfckpt.keras.load_weights(from_tf1, os.path.join(folder, "at-2-tf1"))
+    return [outputs(model, inputs) for model in (built, again, from_tf1)]
+
+
+def load_old(model, path):
+    """What a Keras 2 model computes with these weights."""
+    built, inputs = keras_models.build(model, old_keras())
+    built.load_weights(path).assert_consumed()
+    return outputs(built, inputs)
+
+
+def config_of(folder):
+    with open(os.path.join(folder, "config of the old model.json")) as file:
+        return json.load(file)
