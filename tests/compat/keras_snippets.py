@@ -4,9 +4,8 @@ import json
 import os
 import sys
 
-import numpy as np
-
 import keras_models
+import numpy as np
 
 
 def old_keras():
@@ -39,16 +38,14 @@ def fill(model, seed=3):
 
 
 def outputs(model, inputs):
-    if type(model).__module__.startswith("keras") or hasattr(model, "_tracker"):
-        from keras import ops
-
-        inputs = [item if isinstance(item, np.ndarray) else item for item in inputs]
-        got = model(inputs if len(inputs) > 1 else inputs[0], training=False)
-        return [ops.convert_to_numpy(item).tolist()
-                for item in (got if isinstance(got, (list, tuple)) else [got])]
     got = model(inputs if len(inputs) > 1 else inputs[0], training=False)
-    return [np.asarray(item).tolist() for item in (got if isinstance(got, (list, tuple))
-                                                   else [got])]
+    return [as_array(item).tolist() for item in (got if isinstance(got, (list, tuple)) else [got])]
+
+
+def as_array(tensor):
+    if hasattr(tensor, "numpy") and "torch" not in type(tensor).__module__:
+        return tensor.numpy()  # TensorFlow's
+    return np.asarray(tensor.detach() if hasattr(tensor, "detach") else tensor)
 
 
 def save_old(model, folder):
@@ -72,7 +69,6 @@ def save_old(model, folder):
 def load_new(model, path, order="", **options):
     """Keras 3 loads it: what it computes then, the evidence, and the report."""
     import keras
-
     import tfckpt.keras
     from tfckpt.errors import MismatchError
 
@@ -89,7 +85,6 @@ def load_new(model, path, order="", **options):
 def load_zoo(name, prefix, zoo_folder):
     """The largest difference between what the old model and the new one compute."""
     import keras
-
     import tfckpt.keras
 
     keras.backend.clear_session()
@@ -109,7 +104,7 @@ def load_zoo(name, prefix, zoo_folder):
     assert len(report.found) == len(model.weights), report
     got = outputs(model, inputs)
     wanted = [io[key] for key in sorted(io) if key.startswith("output")]
-    return max(float(np.abs(np.array(a) - b).max()) for a, b in zip(got, wanted))
+    return max(float(np.abs(np.array(a) - b).max()) for a, b in zip(got, wanted, strict=True))
 
 
 def without_lookup(keras, module, name, inputs):
@@ -133,7 +128,6 @@ def without_lookup(keras, module, name, inputs):
 def save_new(model, folder, order=""):
     """Keras 3 saves a model for TensorFlow; what it computes."""
     import keras
-
     import tfckpt.keras
 
     built, inputs = keras_models.build(model, keras, order)
@@ -151,12 +145,13 @@ def restore_new(model, folder):
 
     keras, got = old_keras(), []
     path = os.path.join(folder, "new")
-    for how in ("load_weights", "read", "restore", "named"):
+    ways = (lambda built: built.load_weights(path),
+            lambda built: tf.train.Checkpoint(built).read(path),
+            lambda built: tf.train.Checkpoint(built).restore(path + "-tf2"),
+            lambda built: tf.train.Checkpoint(net=built).restore(path + "-net"))
+    for restore in ways:
         built, inputs = keras_models.build(model, keras)
-        status = {"load_weights": lambda: built.load_weights(path),
-                  "read": lambda: tf.train.Checkpoint(built).read(path),
-                  "restore": lambda: tf.train.Checkpoint(built).restore(path + "-tf2"),
-                  "named": lambda: tf.train.Checkpoint(net=built).restore(path + "-net")}[how]()
+        status = restore(built)
         status.assert_consumed()
         got.append(outputs(built, inputs))
     return got
@@ -165,7 +160,6 @@ def restore_new(model, folder):
 def train_with_callback(folder):
     """Training with a callback that saves all formats; what the model computes at the end."""
     import keras
-
     import tfckpt.keras
 
     built, inputs = keras_models.build("named_towers", keras)

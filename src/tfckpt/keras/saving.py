@@ -67,7 +67,7 @@ def values_of(variable: Any) -> np.ndarray[Any, Any]:
     from keras import ops  # deferred: the program has it already
 
     dtype = dtype_named(str(variable.dtype)).numpy()
-    return np.ascontiguousarray(np.asarray(ops.convert_to_numpy(variable)), dtype)
+    return np.asarray(ops.convert_to_numpy(variable), dtype, order="C")
 
 
 def _output(key: str, variable: Any) -> Output:
@@ -76,7 +76,7 @@ def _output(key: str, variable: Any) -> Output:
     if key.rpartition("/.ATTRIBUTES/")[0].endswith("/count") and not array.shape:
         array, dtype = array.astype("int64"), INT64  # what Normalization counts, in Keras 2
     data = array.reshape(-1).view("uint8")
-    data.flags.writeable = False
+    data.flags.writeable = False  # the view, not the variable
     return Output(key, dtype, tuple(array.shape), Given(data, None))
 
 

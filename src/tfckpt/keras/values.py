@@ -65,8 +65,10 @@ def changed_layers(model: Any) -> list[str]:
     names = [layer.name for layer in every_layer(model) if any(
         getattr(getattr(layer, attribute, None), "__name__", "") == "hard_sigmoid"
         for attribute in ("activation", "recurrent_activation"))]
-    return [f"{', '.join(names)}: hard_sigmoid is x / 6 + 0.5 in Keras 3 and was x / 5 + 0.5 in"
-            " Keras 2; what the model computes will differ"] if names else []
+    if not names:
+        return []
+    return [(f"{', '.join(names)}: hard_sigmoid is x / 6 + 0.5 in Keras 3 and was x / 5 + 0.5 in"
+             " Keras 2; what the model computes will differ")]
 
 
 def assign_values(model: Any, values: Iterable[tuple[Part, np.ndarray[Any, Any]]]) -> None:
