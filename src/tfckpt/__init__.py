@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from tfckpt.convert.setting import set_values
     from tfckpt.convert.strip import strip
     from tfckpt.core.compare import diff
+    from tfckpt.core.files.arrays import load_file, save_file
     from tfckpt.core.verify import verify
     from tfckpt.train.assignment import init_from_checkpoint
     from tfckpt.train.background import BackgroundSaves
@@ -187,6 +188,7 @@ __all__ = [
     "latest_checkpoint",
     "list_variables",
     "load_checkpoint",
+    "load_file",
     "load_variable",
     "local_variables",
     "merge",
@@ -200,6 +202,7 @@ __all__ = [
     "reset_default_graph",
     "reshard",
     "save_both",
+    "save_file",
     "select",
     "set_values",
     "strip",
@@ -229,6 +232,10 @@ _LATER = {
         "reshard",
     ),
     "tfckpt.core.compare": ("diff",),
+    "tfckpt.core.files.arrays": (
+        "load_file",
+        "save_file",
+    ),
     "tfckpt.core.verify": ("verify",),
     "tfckpt.train.assignment": ("init_from_checkpoint",),
     "tfckpt.train.background": ("BackgroundSaves",),

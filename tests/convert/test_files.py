@@ -167,6 +167,32 @@ def test_the_ending_of_the_output_says_the_format(tmp_path, capsys):
     assert "nothing says what to convert to" in capsys.readouterr().err
 
 
+def test_an_ending_that_says_another_format_is_refused(tmp_path):
+    with pytest.raises(UnsupportedError) as caught:
+        tfckpt.convert(EXAMPLE, tmp_path / "m.npz", to="safetensors")
+    assert str(caught.value) == ("the ending of the output says npz: expected one of safetensors,"
+                                 f" such as .safetensors (file {tmp_path / 'm.npz'})")
+    report = tfckpt.convert(EXAMPLE, tmp_path / "m.safetensors", to="torch")
+    assert report.format == "safetensors"  # a state_dict may be either
+    with pytest.raises(UnsupportedError, match="npz has no shards"):
+        tfckpt.convert(EXAMPLE, tmp_path / "m.npz", max_shard_size=100)
+
+
+@pytest.mark.parametrize("ending", [".safetensors", ".npz", ".pt", ".msgpack"])
+def test_arrays_are_saved_and_loaded_as_with_safetensors(tmp_path, ending):
+    tensors = {"w": np.arange(6, dtype=np.float32).reshape(2, 3).T, "n": np.array(7, ">i8")}
+    file = tmp_path / ("m" + ending)
+    tfckpt.save_file(tensors, file, {"author": "me"})
+    found = tfckpt.load_file(file)
+    assert {name: array.tolist() for name, array in found.items()} == {
+        name: array.tolist() for name, array in tensors.items()}
+    if ending == ".safetensors":
+        with tfckpt.open(file) as source:
+            assert source.metadata == {"author": "me"}
+    with pytest.raises(UnsupportedError, match="nothing says which format is wanted"):
+        tfckpt.save_file(tensors, tmp_path / "m.what")
+
+
 def test_what_goes_out_is_chosen_by_name_role_and_dtype(tmp_path, capsys):
     target = str(tmp_path / "m.safetensors")
     assert run(["convert", str(EXAMPLE), "-o", target, "--ignore-optimizer", "--include", "dense|v",

@@ -74,7 +74,7 @@ def convert(src: str | os.PathLike[str], dst: str | os.PathLike[str], *, to: Tar
         'vars/block..1.Sw/.ATTRIBUTES/VARIABLE_VALUE'
     """
     target = as_path(dst)
-    file_format = format_named(to) if to else format_of_path(target)
+    file_format = _file_format(to, target)
     if file_format is not None:
         from tfckpt.convert.export import ExportOptions  # deferred: between checkpoints, no need
 
@@ -106,6 +106,22 @@ def convert(src: str | os.PathLike[str], dst: str | os.PathLike[str], *, to: Tar
                                   dry_run=dry_run, progress=progress), source.format)
 
 
+def _file_format(to: str | None, target: str) -> FileFormat | None:
+    """The format of files that is wanted, or None if it is a checkpoint of TensorFlow.
+
+    Raises:
+        UnsupportedError: The ending of the target says another one.
+    """
+    wanted, named = format_named(to), format_of_path(target)
+    if wanted is None or named is None or wanted is named:
+        return named if to is None else wanted
+    if (wanted.name, named.name) == ("torch", "safetensors"):  # people of PyTorch use both
+        return named
+    raise UnsupportedError(f"the ending of the output says {named.name}", file=target,
+                           expected=f"one of {wanted.name}, such as"
+                                    f" {wanted.endings[0] if wanted.endings else 'none'}")
+
+
 def _convert_to_file(src: str | os.PathLike[str], target: str, file_format: FileFormat,
                      options: ExportOptions, max_shard_size: int | None, *, overwrite: bool,
                      dry_run: bool, progress: Progress) -> ConvertReport:
@@ -113,6 +129,9 @@ def _convert_to_file(src: str | os.PathLike[str], target: str, file_format: File
     from tfckpt.convert.export import export_metadata, plan_export
     from tfckpt.core.files.writing import FileOptions
 
+    if max_shard_size is not None and file_format.name != "safetensors":
+        raise UnsupportedError(f"{file_format.name} has no shards", file=target,
+                               hint="--max-shard-size goes with safetensors.")
     lost: dict[str, Lost] = {}
     with open_source(src) as source:
         plan = plan_export(source, options, lost)
