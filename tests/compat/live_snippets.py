@@ -186,3 +186,107 @@ def objects_with_values(folder):
             "dense": float(made["dense"].lookup(tf.constant([5], tf.int64))[0]),
             "next": [int(next(made["it"])) for _ in range(5)] == expected})
     return {"same": same, "theirs here": answers[0], "ours there": answers[1]}
+
+
+class Notes(tf.train.experimental.PythonState):
+    def __init__(self, text):
+        self.text = text
+
+    def serialize(self):
+        return self.text
+
+    def deserialize(self, string_value):
+        self.text = string_value.decode()
+
+
+def state_and_registered(folder):
+    """Python state, and what only its own saver can write."""
+    same = same_files(folder, {"notes": Notes("so far"), "v": tf.Variable(1.0)})
+    later = Notes("")
+    tfckpt.Checkpoint(notes=later).read(os.path.join(folder, "theirs")).expect_partial()
+
+    class Own(tf.Module):
+        pass
+
+    def save(trackables, file_prefix):
+        return []
+
+    def load(trackables, merged_prefix):
+        return None
+
+    from tensorflow.python.saved_model import registration
+
+    registration.register_checkpoint_saver(
+        package="test", name=f"Own{id(Own)}", predicate=lambda obj: isinstance(obj, Own),
+        save_fn=save, restore_fn=load)
+    try:
+        tfckpt.Checkpoint(own=Own()).write(os.path.join(folder, "own"))
+    except tfckpt.UnsupportedError as error:
+        return {"same": same, "state": later.text, "refused": error.message}
+
+
+def memory(folder):
+    """Whether what is saved of a variable is TensorFlow's own buffer, for each dtype."""
+    from tfckpt.train.adapters import arrays_of, stand_in
+
+    views = {}
+    for dtype in (tf.float32, tf.bfloat16, tf.float16, tf.int64, tf.bool, tf.complex64, tf.uint8,
+                  tf.qint8, tf.dtypes.experimental.float8_e5m2, tf.dtypes.experimental.int4):
+        # float8 is made of floats only, int4 of integers only.
+        zeros = tf.zeros([64], tf.float32 if "float" in dtype.name else tf.int8)
+        value = tf.bitcast(zeros, dtype) if dtype == tf.qint8 else tf.cast(zeros, dtype)
+        variable = tf.Variable(value)
+        (array,) = arrays_of([stand_in(variable)])
+        (again,) = arrays_of([stand_in(variable)])
+        path = tfckpt.Checkpoint(v=variable).write(os.path.join(folder, dtype.name))
+        tfckpt.Checkpoint(v=variable).read(path).assert_consumed()
+        there = tf.Variable(value)
+        tf.train.Checkpoint(v=there).read(path).assert_consumed()
+        views[dtype.name] = bool(np.shares_memory(array, again)) and not array.flags.writeable
+    variable = tf.Variable([1.0, 2.0])
+    (before,) = arrays_of([stand_in(variable)])
+    variable.assign_add([1.0, 1.0])
+    variable.scatter_nd_update([[0]], [9.0])
+    return {"copied": sorted(name for name, is_view in views.items() if not is_view),
+            "kept": before.tolist()}
+
+
+def rewritten(folder):
+    """A dataset's position in a checkpoint that tfckpt has rewritten."""
+    iterator = iter(tf.data.Dataset.range(50).shuffle(9, seed=5))
+    for _ in range(3):
+        next(iterator)
+    path = tf.train.Checkpoint(it=iterator).write(os.path.join(folder, "ckpt"))
+    expected = [int(next(iterator)) for _ in range(4)]
+    answers = []
+    for number, rewrite in enumerate((
+            lambda out: tfckpt.reshard(path, out, shards=2),
+            lambda out: tfckpt.rename(path, out, {"it": "position"}))):
+        again = os.path.join(folder, f"again{number}")
+        rewrite(again)
+        later = iter(tf.data.Dataset.range(50).shuffle(9, seed=5))
+        tf.train.Checkpoint(**{"position" if number else "it": later}).read(again).assert_consumed()
+        answers.append([int(next(later)) for _ in range(4)] == expected)
+    return answers
+
+
+def page(folder, path):
+    """The failures of a page's examples, run in an empty folder."""
+    import doctest
+    import io
+    import re
+
+    before, said = os.getcwd(), io.StringIO()
+    os.chdir(folder)
+    try:
+        parser, names = doctest.DocTestParser(), {}
+        runner = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE)
+        with open(path, encoding="utf-8") as file:
+            blocks = re.findall(r"^```python\n(.*?)^```$", file.read(), re.MULTILINE | re.DOTALL)
+        for number, block in enumerate(blocks):
+            test = parser.get_doctest(block, names, f"block {number}", path, 0)
+            runner.run(test, out=said.write, clear_globs=False)
+            names = test.globs
+        return {"blocks": len(blocks), "failed": runner.failures, "said": said.getvalue()}
+    finally:
+        os.chdir(before)

@@ -160,3 +160,25 @@ def scopes(folder):
         with tf1.Session() as session:
             session.run(tf1.global_variables_initializer())
             return [value.tolist() for value in session.run([a, p.as_tensor(), other])]
+
+
+def position_in_session(folder):
+    """A dataset's position, saved and restored in sessions; TensorFlow reads ours."""
+    with tf1.Graph().as_default():
+        dataset = tf.data.Dataset.range(20).shuffle(5, seed=1)
+        iterator = tf1.data.make_initializable_iterator(dataset)
+        following = iterator.get_next()
+        ours, theirs = tfckpt.Checkpoint(it=iterator), tf1.train.Checkpoint(it=iterator)
+        with tf1.Session() as session:
+            session.run(iterator.initializer)
+            for _ in range(3):
+                session.run(following)
+            path = ours.write(os.path.join(folder, "ours"))
+            expected = [int(session.run(following)) for _ in range(4)]
+        answers = []
+        for checkpoint in (ours, theirs):
+            with tf1.Session() as session:
+                session.run(iterator.initializer)
+                checkpoint.restore(path).run_restore_ops()
+                answers.append([int(session.run(following)) for _ in range(4)] == expected)
+        return answers

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import pytest
 
+from helpers import ROOT
+
 
 @pytest.fixture
 def run(tf2, tmp_path):
@@ -109,3 +111,27 @@ def test_behaviour_45_the_stored_value_becomes_the_initial_value(run_in_session,
 
 def test_a_scope_of_get_variable_is_filled_from_a_scope(run_in_session):
     assert run_in_session("scopes") == [[1.0, 2.0], [3.0, 4.0, 5.0], 9.0]
+
+
+def test_the_page_does_what_it_says(run):
+    assert run("page", path=str(ROOT / "docs" / "live.md")) == {
+        "blocks": 6, "failed": 0, "said": ""}
+
+
+def test_behaviour_96_a_datasets_position_in_sessions(run_in_session):
+    assert run_in_session("position_in_session") == [True, True]
+
+
+def test_behaviour_96_a_datasets_position_passes_through_a_rewrite(run):
+    assert run("rewritten") == [True, True]
+
+
+def test_python_state_is_saved_and_what_has_its_own_saver_refused(run):
+    assert run("state_and_registered") == {
+        "same": True, "state": "so far",
+        "refused": "an object has a registered saver of its own, which writes files that only it"
+                   " knows"}
+
+
+def test_eager_variables_are_saved_from_tensorflows_own_memory(run):
+    assert run("memory") == {"copied": [], "kept": [1.0, 2.0]}

@@ -66,7 +66,7 @@ class EagerVariable(TensorFlowVariable):
         return array_of(tensor)
 
     def write(self, array: np.ndarray[Any, Any]) -> None:
-        self.live.assign(tensor_of(array), read_value=False)
+        self.live.assign(tensor_of(array, self.live.dtype), read_value=False)
 
 
 class SavingVariable(TensorFlowVariable):
@@ -92,4 +92,5 @@ class SavingVariable(TensorFlowVariable):
         return array_of(tensor)
 
     def write(self, array: np.ndarray[Any, Any]) -> None:
-        self._saveable.restore([tensor_of(array)], None)
+        saveable = self._saveable
+        saveable.restore([tensor_of(array, saveable.specs[0].dtype)], None)

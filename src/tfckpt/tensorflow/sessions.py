@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import tensorflow as tf
 
 from tfckpt.core.plan import Output
-from tfckpt.errors import GraphStateError, UnsupportedError, VariableError
+from tfckpt.errors import GraphStateError, VariableError
 from tfckpt.tensorflow.leaves import TensorFlowVariable
 from tfckpt.tensorflow.saveables import InParts, Spec, cut, grouped
-from tfckpt.tensorflow.tensors import as_array_of
+from tfckpt.tensorflow.tensors import as_array_of, proto_of, variants_of
 from tfckpt.train.adapters import current_session
 from tfckpt.train.graphview import value_output
 from tfckpt.train.standins import LiveObject
@@ -146,16 +146,22 @@ class _Graphed(NamedTuple):
     Attributes:
         live: The object.
         specs: What it stores.
-        tensors: Their values.
+        fetches: What gives their values in a session; of a variant its shape and its bytes.
+        dtypes: Their dtypes' names.
         places: Placeholders for values to restore, one for each spec.
         ops: Operations that restore them.
     """
 
     live: Any
     specs: list[Spec]
-    tensors: list[Any]
+    fetches: list[Any]
+    dtypes: list[str]
     places: list[Any]
     ops: list[Any]
+
+
+def _is_variant(tensor: Any) -> bool:
+    return bool(tensor.dtype.base_dtype == tf.variant)
 
 
 def graphed(live: Any, name: str | None, make: Any) -> _Graphed:
@@ -181,26 +187,31 @@ def graphed(live: Any, name: str | None, make: Any) -> _Graphed:
         with tf.control_dependencies(None):
             specs = make()
             tensors = [spec.spec.tensor for spec in specs]
-            places = [tf.compat.v1.placeholder(tensor.dtype, tensor.shape if spec.spec.slice_spec
-                                               else None)
-                      for spec, tensor in zip(specs, tensors, strict=True)]
-            at = {id(spec): place for spec, place in zip(specs, places, strict=True)}
-            ops = [own[0].saveable.restore([at[id(spec)] for spec in own], None)
+            places = [tf.compat.v1.placeholder(tf.string if _is_variant(tensor) else tensor.dtype)
+                      for tensor in tensors]
+            restored = {id(spec): tf.io.parse_tensor(place, tf.variant) if _is_variant(tensor)
+                        else place
+                        for spec, tensor, place in zip(specs, tensors, places, strict=True)}
+            ops = [own[0].saveable.restore([restored[id(spec)] for spec in own], None)
                    for own in grouped(specs)]
-        made[key] = _Graphed(live, specs, tensors, places, ops)
+            # A session gives no variants, but their bytes.
+            fetches = [(tf.shape(tensor), tf.io.serialize_tensor(tensor)) if _is_variant(tensor)
+                       else tensor for tensor in tensors]
+        dtypes = [tensor.dtype.base_dtype.name for tensor in tensors]
+        made[key] = _Graphed(live, specs, fetches, dtypes, places, ops)
     return made[key]  # type: ignore[no-any-return]
 
 
 class _Evaluation:
     """Values of one object's tensors: one run gives all of them, each is taken once."""
 
-    def __init__(self, tensors: list[Any]) -> None:
-        self._tensors = tensors
+    def __init__(self, made: _Graphed) -> None:
+        self._made = made
         self._values: dict[int, Any] = {}
 
     def take(self, at: int) -> Any:
         if at not in self._values:
-            values = _run(session_for(self._tensors[0].graph), self._tensors)
+            values = _run(session_for(self._made.places[0].graph), self._made.fetches)
             self._values = dict(enumerate(values))
         return self._values.pop(at)
 
@@ -215,9 +226,8 @@ class _Fetched:
     def output(self, key: str) -> Output:
         """The tensor to write."""
         if self._dtype == "variant":
-            raise UnsupportedError("a session doesn't give the values of variants, as a dataset's"
-                                   " position is one", tensor=key,
-                                   hint="Save it with tf.compat.v1.train.Saver, or in eager code.")
+            shape, proto = self._evaluation.take(self._at[0])
+            return variants_of(proto, tuple(shape.tolist())).output(key)
         from tfckpt.tensorflow.saveables import own_values
 
         arrays = [as_array_of(self._evaluation.take(at), as_dtype(self._dtype)) for at in self._at]
@@ -227,12 +237,12 @@ class _Fetched:
 
 def lazy_values(made: _Graphed) -> dict[str, Any]:
     """Values of an object of a graph, by name, to be fetched when they are written."""
-    evaluation = _Evaluation(made.tensors)
+    evaluation = _Evaluation(made)
     by_name: dict[str, list[int]] = {}
     for at, spec in enumerate(made.specs):
         by_name.setdefault(spec.name, []).append(at)
     return {name: _Fetched(evaluation, places, [made.specs[at] for at in places],
-                           made.tensors[places[0]].dtype.base_dtype.name)
+                           made.dtypes[places[0]])
             for name, places in by_name.items()}
 
 
@@ -245,10 +255,8 @@ def restore_values(made: _Graphed, values: dict[str, Any]) -> None:
     feeds = {}
     for spec, place in zip(made.specs, made.places, strict=True):
         value = values[spec.name]
-        if isinstance(value, StoredVariants):
-            raise UnsupportedError("a session doesn't take the values of variants",
-                                   tensor=spec.name)
-        feeds[place] = cut(spec, value)
+        feeds[place] = (proto_of(value) if isinstance(value, StoredVariants)
+                        else cut(spec, value))
     session_for(made.places[0].graph).run(made.ops, feeds)
 
 

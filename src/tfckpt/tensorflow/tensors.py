@@ -16,7 +16,7 @@ from tfckpt.train.values import as_dtype
 if TYPE_CHECKING:
     from tfckpt.format.dtypes import DType
 
-__all__ = ["array_of", "as_array_of", "tensor_of", "value_of"]
+__all__ = ["array_of", "as_array_of", "proto_of", "tensor_of", "value_of", "variants_of"]
 
 # Fields of TensorProto, core/framework/tensor.proto.
 _DTYPE, _SHAPE, _CONTENT = 1, 2, 4
@@ -50,10 +50,10 @@ def value_of(tensor: Any) -> Any:
     """The value of an eager tensor: an array, or `StoredVariants`."""
     if tensor.dtype.base_dtype != tf.variant:
         return array_of(tensor)
-    return _variants_of(tf.io.serialize_tensor(tensor).numpy(), tuple(tensor.shape))
+    return variants_of(tf.io.serialize_tensor(tensor).numpy(), tuple(tensor.shape))
 
 
-def _variants_of(proto: bytes, shape: tuple[int, ...]) -> StoredVariants:
+def variants_of(proto: bytes, shape: tuple[int, ...]) -> StoredVariants:
     """The elements of a variant tensor, from its TensorProto.
 
     All lengths come first and then all elements: EncodeVariantList in
@@ -72,12 +72,22 @@ def _variants_of(proto: bytes, shape: tuple[int, ...]) -> StoredVariants:
     return StoredVariants(elements, shape)
 
 
-def tensor_of(value: Any) -> Any:
-    """An eager tensor, or in a graph a constant, of what `value_of` gave."""
+def tensor_of(value: Any, dtype: Any = None) -> Any:
+    """An eager tensor, or in a graph a constant, of what `value_of` gave.
+
+    Args:
+        value: The value.
+        dtype: TensorFlow's dtype for it, if that isn't the array's: a quantized kind.
+    """
     if not isinstance(value, StoredVariants):
-        return tf.convert_to_tensor(value)
+        tensor = tf.convert_to_tensor(value)
+        return tensor if dtype in (None, tensor.dtype) else tf.bitcast(tensor, dtype)
+    return tf.io.parse_tensor(proto_of(value), tf.variant)
+
+
+def proto_of(value: StoredVariants) -> bytes:
+    """A variant tensor as a TensorProto; `variants_of` is the other way."""
     shape = b"".join(encode_bytes(2, encode_int(1, size)) for size in value.shape)
     content = b"".join(map(encode_varint, map(len, value.elements))) + b"".join(value.elements)
-    proto = (encode_int(_DTYPE, VARIANT.number) + encode_bytes(_SHAPE, shape)
-             + encode_bytes(_CONTENT, content))
-    return tf.io.parse_tensor(proto, tf.variant)
+    return (encode_int(_DTYPE, VARIANT.number) + encode_bytes(_SHAPE, shape)
+            + encode_bytes(_CONTENT, content))
