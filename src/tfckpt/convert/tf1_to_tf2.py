@@ -71,6 +71,6 @@ def _encode_graph(root: str, variables: list[tuple[str, str]], counter_key: str)
     return b"".join([
         encode_node(Node((Child(1, root), Child(2, SAVE_COUNTER)), has_checkpoint_values=True)),
         encode_node(Node(children, has_checkpoint_values=bool(variables))),
-        *encode_variable_nodes([SAVE_COUNTER, *(name for name, _ in variables)],
-                               [counter_key, *(key for _, key in variables)]),
+        encode_variable_nodes([SAVE_COUNTER, *(name for name, _ in variables)],
+                              [counter_key, *(key for _, key in variables)]),
     ])

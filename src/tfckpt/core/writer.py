@@ -261,8 +261,8 @@ def check_keys(plan: Plan) -> None:
     Raises:
         AmbiguousNamesError: With all such keys.
     """
-    if len({output.key for output in plan.outputs}) == len(plan.outputs) and \
-            all(output.key for output in plan.outputs):
+    keys = {output[0] for output in plan.outputs}
+    if len(keys) == len(plan.outputs) and "" not in keys:
         return
     groups: dict[str, list[str]] = {}
     for output in plan.outputs:
@@ -408,17 +408,25 @@ def _encode_index(plan: Plan, shards: list[_Shard], num_shards: int,
         stored: For each number of a new data file, what was written to it, in the plan's order.
     """
     header = BundleHeader(num_shards=num_shards, byte_order=plan.byte_order)
-    keys = [output[0].encode("utf-8", "surrogateescape") for output in plan.outputs]
+    keys = _encode_keys(plan)
     n_new = sum(len(shard.sizes) for shard in stored.values())
     if n_new == len(keys) >= _MANY and len(stored) == 1 and "numpy" in sys.modules:
-        kinds = [output[1:3] for output in plan.outputs]
-        rows = list(zip(keys, encode_entries(kinds, *stored.popitem()[1], plan.alignment),
-                        strict=True))
+        rows = list(zip(keys, encode_entries(
+            [output[1] for output in plan.outputs], [output[2] for output in plan.outputs],
+            *stored.popitem()[1], plan.alignment), strict=True))
     else:
         rows = list(_encode_rows(plan, keys, shards, stored))
     rows.append((HEADER_KEY, encode_header(header)))
     rows.sort()
     return encode_table(rows)
+
+
+def _encode_keys(plan: Plan) -> list[bytes]:
+    keys = [output[0] for output in plan.outputs]
+    encoded = "\0".join(keys).encode("utf-8", "surrogateescape").split(b"\0")
+    if len(encoded) != len(keys):  # a key holds the character that divides them
+        return [key.encode("utf-8", "surrogateescape") for key in keys]
+    return encoded
 
 
 def _encode_rows(plan: Plan, keys: list[bytes], shards: list[_Shard],

@@ -301,13 +301,14 @@ def entry_encoder() -> Callable[..., bytes]:
     return encode
 
 
-def encode_entries(kinds: Sequence[tuple[DType, tuple[int, ...]]], shard_id: int,
+def encode_entries(dtypes: Sequence[DType], shapes: Sequence[tuple[int, ...]], shard_id: int,
                    sizes: Sequence[int], checksums: Sequence[int], alignment: int = 1
                    ) -> list[bytes]:
     """Encode the entries of tensors that stand one after another from the start of a data file.
 
     Args:
-        kinds: Dtype and shape of each.
+        dtypes: Dtype of each.
+        shapes: Shape of each.
         shard_id: Number of the file.
         sizes: Bytes of each.
         checksums: Masked CRC32C of each.
@@ -315,7 +316,7 @@ def encode_entries(kinds: Sequence[tuple[DType, tuple[int, ...]]], shard_id: int
 
     Example:
         >>> from tfckpt.format.dtypes import dtype_named
-        >>> for entry in encode_entries([(dtype_named("int8"), ())] * 2, 0, [1, 1], [7, 8]):
+        >>> for entry in encode_entries([dtype_named("int8")] * 2, [()] * 2, 0, [1, 1], [7, 8]):
         ...     print(entry.hex(" "))
         08 06 12 00 28 01 35 07 00 00 00
         08 06 12 00 20 01 28 01 35 08 00 00 00
@@ -329,17 +330,17 @@ def encode_entries(kinds: Sequence[tuple[DType, tuple[int, ...]]], shard_id: int
     # Those that differ only in the digits of offset and checksum are encoded together.
     known: dict[tuple[int, tuple[int, ...], int], int] = {}
     alike = np.array([known.setdefault((dtype[0], shape, n_bytes), len(known))
-                      for (dtype, shape), n_bytes in zip(kinds, sizes, strict=True)])
+                      for dtype, shape, n_bytes in zip(dtypes, shapes, sizes, strict=True)])
     digits = _varint_sizes(offset) * (offset > 0)
     groups, group = np.unique(alike << 8 | digits << 1 | (checksum > 0), return_inverse=True)
-    if len(groups) > len(kinds) // 8:
+    if len(groups) > len(dtypes) // 8:
         encode = entry_encoder()
-        return [encode(*of, shard_id, *row) for of, *row in zip(
-            kinds, offset.tolist(), size.tolist(), checksum.tolist(), strict=True)]
+        return [encode(dtype, shape, shard_id, *row) for dtype, shape, *row in zip(
+            dtypes, shapes, offset.tolist(), size.tolist(), checksum.tolist(), strict=True)]
     heads = [_encode_head(dtype_numbered(number), shape) + proto.encode_int(3, shard_id)
              for number, shape, _ in known]
     tails = [proto.encode_int(5, n_bytes) for _, _, n_bytes in known]
-    values = np.empty(len(kinds), object)
+    values = np.empty(len(dtypes), object)
     order = np.argsort(group, kind="stable")
     for rows in np.split(order, np.cumsum(np.bincount(group))[:-1]):
         one = rows[0]

@@ -259,50 +259,45 @@ def _beginning(n_bytes: int) -> bytes:
             + b"\x12" + length + _VARIABLE_NAME)
 
 
-# For lengths that take one byte.
-_BEGINNINGS = [_beginning(n) for n in range(2 * 127 + 1)]
-_FULL_NAMES = [b"\x12%c" % n for n in range(128)]
-_KEYS = [b"\x1a%c" % n for n in range(128)]
-_CHILDREN = [b"\x0a%c\x08" % (n + 3) for n in range(125)]
+# For lengths that take one byte. Text, one character a byte, as it is put together faster.
+_BEGINNINGS = [_beginning(n).decode("latin-1") for n in range(2 * 127 + 1)]
+_FULL_NAMES = [f"\x12{chr(n)}" for n in range(128)]
+_KEYS = [f"\x1a{chr(n)}" for n in range(128)]
+_CHILDREN = [f"\x0a{chr(n + 3)}\x08" for n in range(125)]
+_END = _HAS_VALUES.decode("latin-1")
 
 
-def encode_variable_nodes(full_names: Sequence[str], checkpoint_keys: Sequence[str]
-                          ) -> list[bytes]:
-    """Encode the nodes of variables: `encode_node`, in a fraction of the time.
+def encode_variable_nodes(full_names: Sequence[str], checkpoint_keys: Sequence[str]) -> bytes:
+    """Encode the nodes of variables: `encode_node` of each, in a fraction of the time.
 
     Nearly every node of a big graph is one.
 
     Example:
         >>> node = Node(attributes=(Attribute(VARIABLE_VALUE, "a", "k"),),
         ...             has_checkpoint_values=True)
-        >>> encode_variable_nodes(["a"], ["k"]) == [encode_node(node)]
+        >>> encode_variable_nodes(["a", "a"], ["k", "k"]) == 2 * encode_node(node)
         True
     """
-    nodes = []
-    for full_name, checkpoint_key in zip(full_names, checkpoint_keys, strict=True):
-        try:
-            name, key = full_name.encode(), checkpoint_key.encode()
-        except UnicodeEncodeError:
-            name = key = b""  # the plain way says what is wrong
-        n_name, n_key = len(name), len(key)
-        if 0 < n_name < 128 > n_key > 0:
-            nodes.append(_BEGINNINGS[n_name + n_key] + _FULL_NAMES[n_name] + name + _KEYS[n_key]
-                         + key + _HAS_VALUES)
-        else:
-            attribute = (_VARIABLE_NAME + _text(b"\x12", full_name)
-                         + _text(b"\x1a", checkpoint_key))
-            nodes.append(encode_bytes(1, encode_bytes(2, attribute) + _HAS_VALUES))
-    return nodes
+    return "".join([
+        f"{_BEGINNINGS[len(name) + len(key)]}{_FULL_NAMES[len(name)]}{name}{_KEYS[len(key)]}{key}"
+        f"{_END}" if 0 < len(name) < 128 > len(key) > 0 and name.isascii() and key.isascii()
+        else _encode_variable_node(name, key)
+        for name, key in zip(full_names, checkpoint_keys, strict=True)]).encode("latin-1")
+
+
+def _encode_variable_node(full_name: str, checkpoint_key: str) -> str:
+    attribute = (_VARIABLE_NAME + _text(b"\x12", full_name) + _text(b"\x1a", checkpoint_key))
+    return encode_bytes(1, encode_bytes(2, attribute) + _HAS_VALUES).decode("latin-1")
 
 
 def _encode_children(numbers: Sequence[int], names: Sequence[str]) -> bytes:
     if numbers and min(numbers) > 0 and "".join(names).isascii() and all(names):
         sizes = list(map(len, names))
         if max(sizes) < 100:  # every length is one byte
-            return b"".join([
-                _CHILDREN[len(number) + size] + number + _FULL_NAMES[size] + name
-                for number, size, name in zip(encode_varints(numbers), sizes,
-                                              map(str.encode, names), strict=True)])
+            return "".join([
+                f"{_CHILDREN[len(number) + size]}{number}{_FULL_NAMES[size]}{name}"
+                for number, size, name in zip(encode_varints(numbers), sizes, names, strict=True)
+            ]).encode("latin-1")
     return b"".join([encode_bytes(1, encode_int(1, number) + _text(b"\x12", name))
                      for number, name in zip(numbers, names, strict=True)])
 

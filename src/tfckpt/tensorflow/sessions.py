@@ -19,7 +19,7 @@ from tfckpt.tensorflow.leaves import TensorFlowVariable
 from tfckpt.tensorflow.saveables import InParts, Spec, cut, grouped
 from tfckpt.tensorflow.tensors import as_array_of, proto_of, variants_of
 from tfckpt.train.adapters import current_session
-from tfckpt.train.graphview import value_output
+from tfckpt.train.outputs import value_outputs
 from tfckpt.train.standins import LiveObject
 from tfckpt.train.storedvariants import StoredVariants
 from tfckpt.train.values import Shape, as_dtype, as_shape
@@ -232,7 +232,9 @@ class _Fetched:
 
         arrays = [as_array_of(self._evaluation.take(at), as_dtype(self._dtype)) for at in self._at]
         (value,) = own_values(self._specs, arrays).values()
-        return value.output(key) if isinstance(value, InParts) else value_output(key, value)
+        if isinstance(value, InParts):
+            return value.output(key)
+        return value_outputs([key], [value])[0]
 
 
 def lazy_values(made: _Graphed) -> dict[str, Any]:

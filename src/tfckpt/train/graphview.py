@@ -8,14 +8,12 @@ Source: python/checkpoint/{graph_view,trackable_view,save_util,util}.py.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import groupby, repeat
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Iterable, Iterator
+from itertools import count, groupby, islice, repeat
+from typing import Any, NamedTuple
 
-from tfckpt.core.arrays import array_output
-from tfckpt.core.plan import Output, Plan, given_string
+from tfckpt.core.plan import Plan, given_string
 from tfckpt.errors import VariableError
-from tfckpt.format.dtypes import STRING
 from tfckpt.format.objectgraph import (
     OBJECT_GRAPH_KEY,
     VARIABLE_VALUE,
@@ -32,19 +30,15 @@ from tfckpt.format.objectkeys import (
     escape_local_names,
     object_key,
 )
-from tfckpt.train.adapters import arrays_of
 from tfckpt.train.objects import Optimizer, PythonState, children_of, values_of
+from tfckpt.train.outputs import value_outputs
 from tfckpt.train.standins import LiveObject
-from tfckpt.train.values import as_array
 from tfckpt.train.variables import Variable
-
-if TYPE_CHECKING:
-    import numpy as np
 
 _VALUE = object_key("", VARIABLE_VALUE)
 _MANY = 64
 
-__all__ = ["GraphView", "Stored", "plan_objects", "view_objects"]
+__all__ = ["GraphView", "Stored", "StoredValues", "plan_objects", "view_objects"]
 
 
 class Stored(NamedTuple):
@@ -63,6 +57,45 @@ class Stored(NamedTuple):
     value: Any
 
 
+class StoredValues:
+    """All values of objects, in columns, as there may be 100,000; `Stored` rows to who iterates.
+
+    Attributes:
+        owners: The objects.
+        names: The values' names among those of their objects.
+        keys: Their keys.
+        values: See `Stored`.
+    """
+
+    def __init__(self, rows: Iterable[Stored] = ()) -> None:
+        self.owners: list[Any] = []
+        self.names: list[str] = []
+        self.keys: list[str] = []
+        self.values: list[Any] = []
+        for row in rows:
+            self.add(*row)
+
+    def __iter__(self) -> Iterator[Stored]:
+        return map(Stored, self.owners, self.names, self.keys, self.values)
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def add(self, owner: Any, name: str, key: str, value: Any) -> None:
+        """Add one value."""
+        self.owners.append(owner)
+        self.names.append(name)
+        self.keys.append(key)
+        self.values.append(value)
+
+    def add_variables(self, variables: list[Any], paths: list[str]) -> None:
+        """Add variables at these paths."""
+        self.owners += variables
+        self.names += repeat(VARIABLE_VALUE, len(variables))
+        self.keys += [path + _VALUE for path in paths]
+        self.values += variables
+
+
 class GraphView(NamedTuple):
     """Live objects as a checkpoint sees them.
 
@@ -78,7 +111,7 @@ class GraphView(NamedTuple):
 
     objects: list[Any]
     paths: list[str]
-    stored: list[Stored]
+    stored: StoredValues
     children: dict[int, dict[str, Any]]
     child_numbers: dict[int, list[int]]
     numbers: dict[int, int]
@@ -97,22 +130,16 @@ def view_objects(root: Any, attached: dict[str, Any] | None = None) -> GraphView
     """
     objects, paths, children, child_numbers, numbers = _walk(root, attached or {})
     slots = _add_slots(objects, paths, numbers)
-    stored: list[Stored] = []
-    has_state = False
+    stored = StoredValues()
     for start, end, are_variables in _runs(objects):
         if are_variables:  # nearly all, and always the same
-            some = objects[start:end]
-            keys = [path + _VALUE for path in paths[start:end]]
-            # In a third of the time that a NamedTuple takes.
-            stored += map(tuple.__new__, repeat(Stored),
-                          zip(some, repeat(VARIABLE_VALUE), keys, some, strict=False))
-        else:
-            for value, path in zip(objects[start:end], paths[start:end], strict=True):
-                has_state = has_state or isinstance(value, PythonState)
-                stored += [Stored(value, name, object_key(path, name), content)
-                           for name, content in values_of(value).items()]
-    if has_state:
-        stored.sort(key=lambda item: isinstance(item.owner, PythonState))
+            stored.add_variables(objects[start:end], paths[start:end])
+            continue
+        for value, path in zip(objects[start:end], paths[start:end], strict=True):
+            for name, content in values_of(value).items():
+                stored.add(value, name, object_key(path, name), content)
+    if any(isinstance(value, PythonState) for value in objects):
+        stored = StoredValues(sorted(stored, key=lambda row: isinstance(row.owner, PythonState)))
     return GraphView(objects, paths, stored, children, child_numbers, numbers, slots)
 
 
@@ -130,11 +157,10 @@ def _walk(root: Any, attached: dict[str, Any]) -> tuple[
             found = {**found, **attached}
         children[n] = found
         prefix = paths[n] + "/" if paths[n] else ""
-        ids = list(map(id, found.values()))
-        fresh = range(len(objects), len(objects) + len(ids))
-        if len(ids) >= _MANY and len(set(ids)) == len(ids) and numbers.keys().isdisjoint(ids):
-            child_numbers[n] = list(fresh)
-            numbers.update(zip(ids, fresh, strict=True))
+        fresh = _fresh_numbers(found, numbers) if len(found) >= _MANY else None
+        if fresh is not None:
+            child_numbers[n] = list(fresh.values())
+            numbers.update(fresh)
             objects += found.values()
             paths += [prefix + name for name in escape_local_names(list(found))]
             continue
@@ -148,6 +174,12 @@ def _walk(root: Any, attached: dict[str, Any]) -> tuple[
     return objects, paths, children, child_numbers, numbers
 
 
+def _fresh_numbers(children: dict[str, Any], numbers: dict[int, int]) -> dict[int, int] | None:
+    """Numbers for children by their ``id``, if none has one yet and each is there once."""
+    fresh = dict(zip(map(id, children.values()), count(len(numbers))))
+    return fresh if len(fresh) == len(children) and fresh.keys().isdisjoint(numbers) else None
+
+
 def _runs(objects: list[Any]) -> Iterator[tuple[int, int, bool]]:
     """Where variables stand one after another in a list, and where other objects do."""
     start = 0
@@ -158,9 +190,8 @@ def _runs(objects: list[Any]) -> Iterator[tuple[int, int, bool]]:
 
 
 def _full_names(variables: list[Variable]) -> list[str]:
-    parts = [variable.save_slice_info for variable in variables]
-    return [variable.full_name if part is None else part.full_name
-            for variable, part in zip(variables, parts, strict=True)]
+    return [variable.full_name if variable.save_slice_info is None
+            else variable.save_slice_info.full_name for variable in variables]
 
 
 def _add_slots(objects: list[Any], paths: list[str], ids: dict[int, int]
@@ -189,10 +220,7 @@ def _add_slots(objects: list[Any], paths: list[str], ids: dict[int, int]
 
 def plan_objects(view: GraphView) -> Plan:
     """Plan an object-based checkpoint of live objects; each value is computed once."""
-    arrays = iter(arrays_of(value for _, _, _, value in view.stored
-                            if isinstance(value, Variable)))
-    outputs = [array_output(key, next(arrays), value.dtype) if isinstance(value, Variable)
-               else value_output(key, value) for _, _, key, value in view.stored]
+    outputs = value_outputs(view.stored.keys, view.stored.values)
     outputs.append(given_string(OBJECT_GRAPH_KEY, encode_graph(view), "little"))
     return Plan(tuple(outputs), "object-based")
 
@@ -200,39 +228,46 @@ def plan_objects(view: GraphView) -> Plan:
 def encode_graph(view: GraphView) -> bytes:
     """The object graph of live objects, encoded."""
     own: dict[int, list[Attribute]] = {}
-    for item in view.stored:
-        if not isinstance(item.owner, Variable):
-            attribute = _attribute(item)
-            if attribute not in own.setdefault(id(item.owner), []):
-                own[id(item.owner)].append(attribute)
+    keys_of_variables: list[str] = []
+    for owner, name, key in zip(view.stored.owners, view.stored.names, view.stored.keys,
+                                strict=True):
+        if isinstance(owner, Variable):
+            keys_of_variables.append(key)
+            continue
+        attribute = _attribute(owner, name, key)
+        if attribute not in own.setdefault(id(owner), []):
+            own[id(owner)].append(attribute)
     root = view.objects[0]
     if isinstance(root, Variable) and view.children:  # the only variable that can have children
         own[id(root)] = [Attribute(VARIABLE_VALUE, _full_names([root])[0], _VALUE)]
     has_values = _with_values(view, own)
+    keys = iter(keys_of_variables)
+
+    def encode(n: int) -> bytes:
+        return encode_node(Node(
+            (), tuple(own.get(id(view.objects[n]), ())), tuple(view.slots.get(n, ())),
+            has_checkpoint_values=n in has_values),
+            view.child_numbers.get(n, ()), list(view.children.get(n, ())))
+
     parts: list[bytes] = []
     for start, end, are_variables in _runs(view.objects):
-        if are_variables and start not in view.children:
-            parts += encode_variable_nodes(_full_names(view.objects[start:end]),
-                                           [path + _VALUE for path in view.paths[start:end]])
+        if not are_variables:
+            parts += map(encode, range(start, end))
             continue
-        for n in range(start, end):
-            if are_variables and n not in view.children:  # after a root that is a variable
-                parts += encode_variable_nodes(_full_names(view.objects[n:n + 1]),
-                                               [view.paths[n] + _VALUE])
-                continue
-            parts.append(encode_node(Node(
-                (), tuple(own.get(id(view.objects[n]), ())), tuple(view.slots.get(n, ())),
-                has_checkpoint_values=n in has_values),
-                view.child_numbers.get(n, ()), list(view.children.get(n, ()))))
+        variables, their_keys = view.objects[start:end], list(islice(keys, end - start))
+        if start in view.children:  # the root
+            parts.append(encode(start))
+            del variables[0], their_keys[0]
+        parts.append(encode_variable_nodes(_full_names(variables), their_keys))
     return b"".join(parts)
 
 
-def _attribute(item: Stored) -> Attribute:
+def _attribute(owner: Any, name: str, key: str) -> Attribute:
     """What the object graph has for a value; several of a framework's object may have one."""
-    if not isinstance(item.owner, LiveObject):
-        return Attribute(item.name, "", item.key)
-    name = item.owner.attribute_of(item.name)
-    return Attribute(name, item.owner.full_name, item.key.removesuffix(item.name) + name)
+    if not isinstance(owner, LiveObject):
+        return Attribute(name, "", key)
+    attribute = owner.attribute_of(name)
+    return Attribute(attribute, owner.full_name, key.removesuffix(name) + attribute)
 
 
 def _with_values(view: GraphView, own: dict[int, list[Attribute]]) -> set[int]:
@@ -246,22 +281,3 @@ def _with_values(view: GraphView, own: dict[int, list[Attribute]]) -> set[int]:
         for child in others:
             parents.setdefault(view.numbers[id(child)], []).append(n)
     return with_ancestors(found, parents)
-
-
-def value_output(key: str, value: Any) -> Output:
-    """One value as a tensor to write."""
-    if isinstance(value, Variable):
-        return array_output(key, value.array, value.dtype)
-    if hasattr(value, "output"):  # a framework's object makes it itself
-        output: Output = value.output(key)
-        return output
-    if callable(value):
-        value = value()
-    if isinstance(value, (str, bytes)):
-        import numpy as np  # deferred: making names needs no numpy
-
-        text = value.encode() if isinstance(value, str) else value
-        scalar: np.ndarray[Any, Any] = np.empty((), object)
-        scalar[()] = text
-        return array_output(key, scalar, STRING)
-    return array_output(key, *as_array(value))

@@ -467,9 +467,12 @@ class TrackedDict(dict[Any, Any]):
 
     def _check(self) -> None:
         """Raise if the dict that was set was changed behind our back."""
-        if self._original.keys() != self._snapshot.keys() or any(map(
-                operator.is_not, map(self._original.__getitem__, self._snapshot),
-                self._snapshot.values())):
+        ours, theirs = self._snapshot, self._original
+        if len(ours) == len(theirs) and all(map(operator.is_, ours, theirs)) and all(
+                map(operator.is_, ours.values(), theirs.values())):
+            return  # in this order too, as nearly always: nothing is looked up
+        if theirs.keys() != ours.keys() or any(map(
+                operator.is_not, map(theirs.__getitem__, ours), ours.values())):
             raise VariableError(
                 "a dict of tracked objects was changed through another name than the attribute it"
                 " was set as", hint="Change it through the attribute, or set it anew.")
@@ -480,6 +483,9 @@ class TrackedDict(dict[Any, Any]):
     def _trackable_children(self) -> dict[str, Any]:
         self._check()
         untracked = self._untracked
+        if not untracked and set(map(type, self)) == {str} and set(
+                map(type, self.values())) == {Variable}:
+            return dict(self)  # there may be 100,000
         children = {key: value for key, value in self.items()
                     if (isinstance(value, Variable) or is_trackable(value))
                     and key not in untracked}

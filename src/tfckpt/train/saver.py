@@ -8,10 +8,10 @@ from __future__ import annotations
 import operator
 import os
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from tfckpt.core.arrays import array_output
 from tfckpt.core.collection import no_collection
 from tfckpt.core.discovery import STATE_FILE, as_path
 from tfckpt.core.index import Entry
@@ -28,10 +28,10 @@ from tfckpt.errors import (
 )
 from tfckpt.format.objectgraph import OBJECT_GRAPH_KEY
 from tfckpt.format.objectkeys import escape_local_name
-from tfckpt.train.adapters import adapters, arrays_of, assign_all, stand_in, using_session
+from tfckpt.train.adapters import adapters, assign_all, stand_in, using_session
 from tfckpt.train.fetching import open_for_objects, read_values
 from tfckpt.train.graphs import GraphKeys, executing_eagerly, get_collection
-from tfckpt.train.graphview import Stored, value_output
+from tfckpt.train.graphview import Stored
 from tfckpt.train.loadreport import (
     MOST_SHOWN,
     LoadReport,
@@ -41,6 +41,7 @@ from tfckpt.train.loadreport import (
     nearest_keys,
 )
 from tfckpt.train.objects import PythonState, Trackable, values_of
+from tfckpt.train.outputs import value_outputs
 from tfckpt.train.pending import PendingSave
 from tfckpt.train.retention import Retention
 from tfckpt.train.standins import LiveObject
@@ -373,42 +374,41 @@ class Saver:
 
 def plan_names(values: Mapping[str, Any]) -> Plan:
     """Plan a name-based checkpoint of live values, in TensorFlow's order: sorted by name."""
-    outputs: list[Output] = []
-    arrays = iter(arrays_of(_variables(value for _, value in sorted(values.items()))))
-    for name, value in sorted(values.items()):
-        if isinstance(value, Variable):  # nearly all, and always the same
-            outputs.append(array_output(name, next(arrays), value.dtype))
-            continue
-        if isinstance(value, PartitionedVariable):
-            outputs.append(_partitioned_output(name, value, arrays))
-            continue
-        outputs += [value_output(item.key, item.value) for item in _stored(name, value)]
+    keys: list[str] = []
+    stored: list[Any] = []
+    for name in sorted(values):
+        value = values[name]
+        if isinstance(value, Variable):  # nearly all
+            keys.append(name)
+            stored.append(value)
+        elif isinstance(value, PartitionedVariable):
+            keys += [name] * len(value)
+            stored += value
+        else:
+            for item in _stored(name, value):
+                keys.append(item.key)
+                stored.append(item.value)
+    outputs = value_outputs(keys, stored)
+    wholes = {name: value for name, value in values.items()
+              if isinstance(value, PartitionedVariable)}
+    if wholes:
+        outputs = [output for key, parts in groupby(outputs, operator.attrgetter("key"))
+                   for output in (
+                       [_whole_output(wholes[key], list(parts))] if key in wholes else parts)]
     return Plan(tuple(outputs), "name-based")
 
 
-def _variables(values: Iterable[Any]) -> Iterator[Variable]:
-    """Variables among values, and the parts of those in parts."""
-    for value in values:
-        if isinstance(value, Variable):
-            yield value
-        elif isinstance(value, PartitionedVariable):
-            yield from value
-
-
-def _partitioned_output(name: str, whole: PartitionedVariable,
-                        arrays: Iterator[np.ndarray[Any, Any]]) -> Output:
-    """A partitioned variable as its parts, each where it belongs in the whole."""
+def _whole_output(whole: PartitionedVariable, outputs: list[Output]) -> Output:
+    """A partitioned variable from the outputs of its parts, each where it belongs in the whole."""
     parts = []
-    for part in whole:
+    for part, output in zip(whole, outputs, strict=True):
         info = part.save_slice_info
         assert info is not None  # PartitionedVariable saw to it
-        extents = tuple(zip(info.var_offset, info.var_shape, strict=True))
-        origin = array_output(name, next(arrays), part.dtype).origin
-        assert isinstance(origin, Given)
-        parts.append(Part(extents, origin))
+        assert isinstance(output.origin, Given)
+        parts.append(Part(tuple(zip(info.var_offset, info.var_shape, strict=True)), output.origin))
     if len(parts) == 1 and parts[0].extents == tuple((0, size) for size in whole.shape):
-        return Output(name, whole.dtype, whole.shape, parts[0].origin)
-    return Output(name, whole.dtype, whole.shape, Sliced(tuple(parts)))
+        return Output(outputs[0].key, whole.dtype, whole.shape, parts[0].origin)
+    return Output(outputs[0].key, whole.dtype, whole.shape, Sliced(tuple(parts)))
 
 
 def _stored(name: str, value: Any) -> list[Stored]:
