@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 import tfckpt
-from helpers import SHARED, needs_shared
+from helpers import ROOT, SHARED, needs_shared
 
 MODELS = ("towers", "named_towers", "twins", "attention", "residual", "pieces", "kinds", "chain")
 ZOO = SHARED / "fixtures" / "keras" / "tf2.15"
@@ -177,3 +182,124 @@ def test_a_callback_saves_every_format_while_it_trains(tmp_path, torch_keras, tf
     with tfckpt.open(tmp_path / "at-2-tf1") as source:
         assert sorted(source) == [f"{layer}/{weight}" for layer in ("last", "left", "right")
                                   for weight in ("bias", "kernel")]
+
+
+# ------------------------------------------------------------------------- on the command line
+
+MODULE = '''
+"""Models of a user's own, found in the folder that the command is called in."""
+
+import keras
+import keras_models
+
+
+def towers():
+    return keras_models.build("towers", keras)[0]
+
+
+def unbuilt():
+    return keras.Sequential([keras.layers.Dense(3)])
+
+
+answer = 42
+'''
+
+
+@pytest.fixture
+def convert(tmp_path):
+    """`tfckpt convert --to keras` in an environment without TensorFlow."""
+    import live
+
+    live.live("keras3", "torch")
+    (tmp_path / "mine.py").write_text(MODULE)
+    environment = {name: value for name, value in os.environ.items() if name != "KERAS_BACKEND"}
+
+    def run(*arguments):
+        done = subprocess.run(
+            [live.ENVS / "keras3" / "bin" / "python", "-m", "tfckpt.cli.main", "convert", "--to",
+             "keras", *map(str, arguments)], cwd=tmp_path, capture_output=True, text=True,
+            check=False, env={**environment, "PYTHONPATH": os.pathsep.join(
+                [str(ROOT / "src"), str(Path(__file__).parent)])})
+        return done.returncode, done.stdout, done.stderr
+    return run
+
+
+def test_the_command_writes_weights_that_keras_3_loads(saved, convert, tmp_path, torch_keras):
+    folder, wanted = saved("towers")
+    weights, target = folder / "weights", tmp_path / "new" / "towers.weights.h5"
+    old = ("--config", folder / "config of the old model.json", "--model", "mine:towers")
+    status, out, _ = convert(weights, *old, "-o", target, "--dry-run")
+    assert (status, target.exists()) == (0, False)
+    assert out.endswith("\nNothing written (--dry-run).\n")
+    assert "  layer_with_weights-2/kernel" in out
+    assert convert(weights, *old, "-o", target)[:2] == (0, (
+        "6 of 6 model weights loaded (6 by config).\n"
+        f"{weights} -> {target}\n"
+        "verified: 6 of 6 weights bit-equal after reload\n"))
+    assert os.listdir(target.parent) == ["towers.weights.h5"]
+    got = torch_keras("load_own", "keras_snippets", model="towers", path=target)
+    assert far(got, wanted) < 1e-5
+    status, out, err = convert(weights, *old, "-o", target)
+    assert (status, out) == (2, "")
+    assert err == (f"error: something is there already (file {target})\n"
+                   "Replace it with --overwrite.\n")
+    status, out, _ = convert(weights, *old, "-o", target, "--overwrite", "--json")
+    assert status == 0
+    assert json.loads(out)["verified"] == 6
+    assert {item["how"] for item in json.loads(out)["found"]} == {"config"}
+
+
+def test_what_cannot_be_told_apart_is_a_map_to_fill_in(saved, convert, tmp_path):
+    folder, _ = saved("towers")
+    target = tmp_path / "towers.weights.h5"
+    status, out, err = convert(folder / "weights", "--model", "mine:towers", "-o", target,
+                               "--save-map", tmp_path / "map.json")
+    assert (status, out, target.exists()) == (2, "", False)
+    assert "which is which?" in err
+    assert err.endswith(
+        f"Nothing was loaded. Fill in {tmp_path / 'map.json'}, where a question mark stands"
+        f" before the weights to choose from, and give it as --map {tmp_path / 'map.json'}.\n")
+    lines = json.loads((tmp_path / "map.json").read_text())
+    filled = {key: options[2:].split(", ")[int(key[19])] for key, options in lines.items()}
+    (tmp_path / "map.json").write_text(json.dumps(filled))
+    status, out, err = convert(folder / "weights", "--model", "mine:towers", "-o", target, "--map",
+                               tmp_path / "map.json")
+    assert (status, err) == (0, "")
+    assert "6 of 6 model weights loaded (4 by map, 2 by order)" in out
+
+
+@pytest.mark.parametrize(("model", "output", "message"), [
+    (None, "a.weights.h5",
+     "error: a .weights.h5 of Keras 3 needs the model: names in it are those of its layers\n"
+     "Give --model package.module:function, a function that makes it; or --like"
+     " FILE.weights.h5, one that it saved.\n"),
+    ("mine:towers", "a.h5",
+     "error: Keras 3 reads weights only from files with another ending: expected a name that ends"
+     " in .weights.h5, got a.h5\n"),
+    ("mine", "a.weights.h5",
+     "error: this names no model: expected package.module:function, got mine\n"),
+    ("mine:none", "a.weights.h5",
+     "error: the model can't be found: module 'mine' has no attribute 'none': got mine:none\n"),
+    ("mine:answer", "a.weights.h5",
+     "error: this is no Keras 3 model: got mine:answer: int\n"),
+    ("mine:unbuilt", "a.weights.h5",
+     "error: the model isn't built, so it has no weights yet: got mine:unbuilt\n"
+     "Have the function call it once, or model.build(input_shape).\n"),
+])
+def test_models_that_are_none(saved, convert, model, output, message):
+    folder, _ = saved("towers")
+    chosen = () if model is None else ("--model", model)
+    assert convert(folder / "weights", *chosen, "-o", output) == (2, "", message)
+
+
+def test_a_config_of_keras_2_is_a_model_as_far_as_keras_3_takes_it(saved, convert, tmp_path):
+    folder, _ = saved("towers")
+    config = folder / "config of the old model.json"
+    status, out, err = convert(folder / "weights", "--model", config, "--config", config, "-o",
+                               tmp_path / "a.weights.h5")
+    if status:  # it says why, and what to do
+        assert err.startswith("error: Keras 3 makes no model of this config: ")
+        assert err.endswith("Write the model as a function, and name that: --model"
+                            " package.module:function.\n")
+    else:
+        assert out.endswith("verified: 6 of 6 weights bit-equal after reload\n")

@@ -28,7 +28,11 @@ docs/formats.md says what each holds.
 With --like, DST has the keys and the object graph of TEMPLATE, a checkpoint that your own
 program saved right after it was built, and the values of SRC. Which variable is which is
 found out as `tfckpt match` does; state of an optimizer is put into the layout that the
-template has (TF1, legacy Keras, Keras 2.11 and later, Keras 3)."""
+template has (TF1, legacy Keras, Keras 2.11 and later, Keras 3).
+
+With --to keras, DST is a .weights.h5 of a Keras 3 model. The model is made by your own
+code, on whatever backend is installed; TensorFlow isn't needed. The file is loaded again
+and compared before it appears."""
 EPILOG = """Examples:
   tfckpt convert model.ckpt-1000 --to tf2 -o tf2/ckpt
   tfckpt convert tf2/ckpt --to tf1 -o tf1/model.ckpt
@@ -41,6 +45,7 @@ EPILOG = """Examples:
   tfckpt convert tf2/ckpt --to tf1 --optimizer auto -o tf1/model.ckpt
   tfckpt convert model.ckpt-1000 --like fresh/ckpt-1 -o keras/ckpt
   tfckpt convert model.ckpt-1000 --like fresh/ckpt-1 --map map.json --lr 0.01 -o keras/ckpt
+  tfckpt convert old/ckpt --to keras --model mypkg.models:build_unet -o unet.weights.h5
 
 In TensorFlow 2:  tf.train.Checkpoint(vars={name: variable}).restore("tf2/ckpt")
 In TensorFlow 1:  tf.train.Saver().restore(session, "tf1/model.ckpt")"""
@@ -52,12 +57,13 @@ def add_arguments(parser: ArgumentParser) -> None:
                                                     " or the folder it is in")
     target = parser.add_mutually_exclusive_group()
     target.add_argument("--to", choices=["tf2", "tf1", "tf1-v1", "legacy", "keras2", "keras3",
-                                         *(item.name for item in FILE_FORMATS)],
+                                         "keras", *(item.name for item in FILE_FORMATS)],
                         help="a format of files (docs/formats.md), by default the one that the"
                              " ending of DST means; or tf2: object-based; tf1: name-based; tf1-v1:"
                              " name-based, in one file of the V1 format; legacy, keras2, keras3:"
                              " object-based, with the optimizer's state as Keras before 2.11,"
-                             " until 2.15, and 3 has it")
+                             " until 2.15, and 3 has it; keras: a .weights.h5 of the Keras 3"
+                             " model that --model makes")
     target.add_argument("--like", metavar="TEMPLATE",
                         help="a checkpoint that has the keys and the object graph that are wanted")
     parser.add_argument("-o", "--output", required=True, metavar="DST",
@@ -71,6 +77,7 @@ def add_arguments(parser: ArgumentParser) -> None:
                              " is unique and not a default one, else the object's path")
     _add_like_arguments(parser.add_argument_group("with --like, and for optimizers"))
     _add_file_arguments(parser.add_argument_group("with files of other frameworks"))
+    _add_model_arguments(parser.add_argument_group("with --to keras"))
     parser.add_argument("--data", default="link", choices=["link", "copy"],
                         help="link the data files (the default), or copy them")
     parser.add_argument("--overwrite", action="store_true",
@@ -114,6 +121,25 @@ def _add_file_arguments(group: _ArgumentGroup) -> None:
                        help="what tensors of floating point become")
     group.add_argument("--max-shard-size", metavar="SIZE",
                        help="safetensors in several files and an index, such as 2GB")
+
+
+def _add_model_arguments(group: _ArgumentGroup) -> None:
+    group.add_argument("--model", metavar="MODULE:FUNCTION",
+                       help="the Keras 3 model: a function that makes it, or a .json of"
+                            " model.to_json(); modules of the current folder are found")
+    group.add_argument("--config", metavar="FILE",
+                       help="the old model's to_json(), which tells equal layers apart; found by"
+                            " itself beside SRC, as model.json")
+    group.add_argument("--object", metavar="NAME",
+                       help="which object of the checkpoint the model is, if several may be")
+    group.add_argument("--allow-unused", action="store_true",
+                       help="leave behind what the model has no weight for")
+    group.add_argument("--skip-mismatch", action="store_true",
+                       help="keep the model's own values where shapes differ")
+    group.add_argument("--trust-order", action="store_true",
+                       help="take layers that nothing tells apart in the model's order")
+    group.add_argument("--save-map", metavar="FILE",
+                       help="if weights can't be told apart, write a map to fill in, for --map")
 
 
 def _hyper(text: str) -> tuple[str, float]:
@@ -167,6 +193,10 @@ def _check_target(options: Namespace) -> None:
     Raises:
         UnsupportedError: Saying which.
     """
+    if options.to == "keras":
+        return
+    if options.model:
+        raise UnsupportedError("a model goes with --to keras only", got=f"--model {options.model}")
     to_file = not options.like and (
         format_named(options.to) if options.to else format_of_path(options.output))
     if not (options.like or options.to or to_file):
@@ -185,6 +215,10 @@ def _check_target(options: Namespace) -> None:
 def run(options: Namespace) -> int:
     """Convert it."""
     _check_target(options)
+    if options.to == "keras":
+        from tfckpt.cli.models import run_model  # deferred, as above
+
+        return run_model(options)
     with progress_bar("copying") as progress:
         if options.like:
             report = _convert_like(options, progress)

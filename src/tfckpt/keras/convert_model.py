@@ -1,0 +1,194 @@
+"""Old weights as a ``.weights.h5`` file of Keras 3, by way of the model that they are for."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from tfckpt.core.discovery import as_path
+from tfckpt.errors import (
+    ChecksumError,
+    DestinationExistsError,
+    MissingDependencyError,
+    UnsupportedError,
+)
+from tfckpt.keras.loading import load_weights
+from tfckpt.keras.program import is_built
+from tfckpt.keras.reports import LoadReport
+
+if TYPE_CHECKING:
+    import numpy as np
+
+__all__ = ["BACKENDS", "ModelReport", "convert_model", "find_backend", "open_model"]
+
+Path = str | os.PathLike[str]
+ENDING = ".weights.h5"
+BACKENDS = ("torch", "jax", "tensorflow", "numpy")
+"""Backends of Keras 3, each called as the package it needs. No backend changes what weights are,
+and TensorFlow takes longest to start; only numpy can't compute everything."""
+
+
+class ModelReport(NamedTuple):
+    """What became of a conversion.
+
+    Attributes:
+        load: Which tensor went into which weight.
+        target: The file; nothing is there after a dry run.
+        verified: How many weights were equal, bit for bit, when the file was read again; None
+            after a dry run.
+    """
+
+    load: LoadReport
+    target: str
+    verified: int | None = None
+
+
+def find_backend() -> str:
+    """The first backend of Keras 3 that is installed.
+
+    Raises:
+        MissingDependencyError: Keras isn't.
+    """
+    from importlib.util import find_spec  # deferred: few convert to a model
+
+    if find_spec("keras") is None:
+        raise MissingDependencyError("a Keras 3 model needs Keras",
+                                     hint="pip install 'tfckpt[keras]' keras")
+    return next(name for name in BACKENDS if find_spec(name) is not None)
+
+
+def open_model(what: str) -> Any:
+    """The model that a word on the command line means.
+
+    Args:
+        what: ``package.module:name``, a model or a function without arguments that makes one;
+            modules are also looked for in the current folder, as ``python -m`` does. Or a
+            ``.json`` file with what ``model.to_json()`` gave, as far as Keras 3 takes it.
+
+    Raises:
+        UnsupportedError: It gives no model whose weights are there.
+    """
+    model = _from_config(what) if what.endswith(".json") else _from_code(what)
+    if not hasattr(model, "save_weights") or not hasattr(model, "weights"):
+        raise UnsupportedError("this is no Keras 3 model", got=f"{what}: {type(model).__name__}")
+    if not is_built(model):
+        raise UnsupportedError(
+            "the model isn't built, so it has no weights yet", got=what,
+            hint="Have the function call it once, or model.build(input_shape).")
+    return model
+
+
+def _from_code(what: str) -> Any:
+    module_name, colon, name = what.partition(":")
+    if not colon or not name:
+        raise UnsupportedError("this names no model", expected="package.module:function", got=what)
+    if "" not in sys.path:
+        sys.path.insert(0, "")  # a console script doesn't have the folder that it is called in
+    try:
+        value: Any = import_module(module_name)
+        for part in name.split("."):
+            value = getattr(value, part)
+    except (ImportError, AttributeError) as error:
+        raise UnsupportedError(f"the model can't be found: {error}", got=what) from error
+    return value if hasattr(value, "weights") or not callable(value) else value()
+
+
+def _from_config(path: str) -> Any:
+    import keras  # deferred: it takes its time
+
+    # Keras 2 didn't say which module these two are of. Functional has no public name.
+    empty = keras.Input((1,))
+    known = {"Functional": type(keras.Model(empty, empty)), "Sequential": keras.Sequential}
+    try:
+        with open(path, encoding="utf-8") as file:
+            return keras.models.model_from_json(file.read(), custom_objects=known)
+    except Exception as error:  # whatever a config of other times makes Keras raise
+        reason = str(error).strip().splitlines() or [type(error).__name__]
+        raise UnsupportedError(
+            f"Keras 3 makes no model of this config: {reason[0]}", file=path,
+            hint="Write the model as a function, and name that: --model package.module:function."
+        ) from error
+
+
+def convert_model(src: Path, dst: Path, model: Any, *,
+                  map: Mapping[str, str] | Path | None = None,  # noqa: A002
+                  config: Path | None = None, root: str | None = None,
+                  allow_missing: bool = False, allow_unused: bool = False,
+                  skip_mismatch: bool = False, trust_order: bool = False,
+                  overwrite: bool = False, dry_run: bool = False) -> ModelReport:
+    """Load old weights into a model, save them as Keras 3 does, and compare what was saved.
+
+    Args:
+        src: A checkpoint, a SavedModel or a legacy ``.h5`` file; see `load_weights`.
+        dst: The file, whose name ends in ``.weights.h5``.
+        model: A built Keras 3 model. It has the weights afterwards.
+        map: As for `load_weights`, like all up to ``trust_order``.
+        config: The old model's config.
+        root: Which object of the checkpoint the model is.
+        allow_missing: Whether weights without a tensor keep their values.
+        allow_unused: Whether the checkpoint may have more weights.
+        skip_mismatch: Whether weights whose tensor has another shape keep their values.
+        trust_order: Whether layers that nothing tells apart are taken in the model's order.
+        overwrite: Whether a file at ``dst`` is replaced.
+        dry_run: Whether to stop before anything is written.
+
+    Raises:
+        MismatchError: Not everything has its place; with the table.
+        UnsupportedError: ``dst`` has another ending.
+        DestinationExistsError: Something is at ``dst``.
+        ChecksumError: The file doesn't give back what was saved; it isn't at ``dst``.
+    """
+    target = as_path(dst)
+    if not target.endswith(ENDING):
+        raise UnsupportedError("Keras 3 reads weights only from files with another ending",
+                               expected=f"a name that ends in {ENDING}", got=target)
+    if os.path.lexists(target) and not overwrite:
+        raise DestinationExistsError("something is there already", file=target,
+                                     hint="Replace it with --overwrite.")
+    loading = load_weights(model, src, map=map, config=config, root=root,
+                           allow_missing=allow_missing, allow_unused=allow_unused,
+                           skip_mismatch=skip_mismatch, trust_order=trust_order)
+    if dry_run:
+        return ModelReport(loading.report, target)
+    os.makedirs(os.path.dirname(target) or ".", exist_ok=True)
+    waiting = f"{target.removesuffix(ENDING)}.{os.getpid()}.tmp{ENDING}"
+    try:
+        model.save_weights(waiting)
+        verified = _compare(model, waiting, target)
+        os.replace(waiting, target)
+    finally:
+        if os.path.exists(waiting):
+            os.remove(waiting)
+    return ModelReport(loading.report, target, verified)
+
+
+def _compare(model: Any, file: str, target: str) -> int:
+    """Load a file into an emptied model, and count the weights that are as they were.
+
+    Raises:
+        ChecksumError: Some aren't.
+    """
+    import numpy as np  # deferred: as everywhere
+
+    wanted = [_array(weight) for weight in model.weights]
+    for weight, value in zip(model.weights, wanted, strict=True):
+        weight.assign(np.zeros_like(value))  # so that nothing passes for loaded that isn't
+    model.load_weights(file)
+    wrong = [weight.path for weight, value in zip(model.weights, wanted, strict=True)
+             if _array(weight).tobytes() != value.tobytes()]
+    if wrong:
+        raise ChecksumError(
+            f"{len(wrong)} of {len(wanted)} weights are others when the file is read again",
+            file=target, got=", ".join(wrong[:5]), hint="Nothing was written there.")
+    return len(wanted)
+
+
+def _array(weight: Any) -> np.ndarray[Any, Any]:
+    import numpy as np  # deferred: as everywhere
+
+    from keras import ops
+
+    return np.array(ops.convert_to_numpy(weight.value))
