@@ -25,9 +25,7 @@ from tfckpt.keras.weights_h5 import damage_told, open_h5
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["LegacyH5", "is_legacy_h5", "write_legacy_h5"]
-
-_MOST_IN_HEADER = 64512  # bytes of one attribute; longer lists are cut into several
+__all__ = ["LegacyH5", "is_legacy_h5"]
 
 
 def is_legacy_h5(path: str | os.PathLike[str]) -> bool:
@@ -139,42 +137,3 @@ def _list_of(holder: Any, name: str) -> list[str]:
             items += list(holder.attrs[f"{name}{n}"])
             n += 1
     return [item.decode() if isinstance(item, bytes) else str(item) for item in items]
-
-
-def write_legacy_h5(path: str, groups: Mapping[str, Sequence[tuple[str, np.ndarray[Any, Any]]]]
-                    ) -> None:
-    """Write weights by layers, as Keras 2 and 3 load them (``load_weights``).
-
-    Args:
-        path: The file; one that is there is replaced when the new one is whole.
-        groups: Name and values of each weight of each layer, in order.
-    """
-    waiting = f"{path}.{os.getpid()}.tmp"
-    os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
-    try:
-        with open_h5(waiting, "w") as file:
-            _put_list(file, "layer_names", list(groups))
-            file.attrs["backend"] = b"tensorflow"
-            file.attrs["keras_version"] = b"2.15.0"
-            for layer, weights in groups.items():
-                group = file.require_group(layer)
-                _put_list(group, "weight_names", [name for name, _ in weights])
-                for name, values in weights:
-                    group.create_dataset(name, data=values)
-            _put_list(file.require_group("top_level_model_weights"), "weight_names", [])
-        os.replace(waiting, path)
-    finally:
-        if os.path.exists(waiting):
-            os.remove(waiting)
-
-
-def _put_list(holder: Any, name: str, items: Sequence[str]) -> None:
-    import numpy as np  # deferred: as everywhere
-
-    data = np.array([item.encode() for item in items], dtype="S" if items else "S1")
-    if data.nbytes <= _MOST_IN_HEADER:
-        holder.attrs[name] = data
-        return
-    n_parts = -(-data.nbytes // _MOST_IN_HEADER)
-    for n, part in enumerate(np.array_split(data, n_parts)):
-        holder.attrs[f"{name}{n}"] = part
