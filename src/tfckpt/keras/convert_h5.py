@@ -19,8 +19,9 @@ from tfckpt.core.report import ConvertReport
 from tfckpt.core.source import Source
 from tfckpt.core.writer import WrittenFile
 from tfckpt.errors import DestinationExistsError
+from tfckpt.keras.h5 import open_h5
 from tfckpt.keras.optimizer_h5 import INNER, read_h5_anatomy
-from tfckpt.keras.weights_h5 import OPTIMIZER, WeightsH5, is_weights_h5, open_h5
+from tfckpt.keras.weights_h5 import OPTIMIZER, WeightsH5, is_weights_h5
 
 __all__ = ["convert_h5"]
 

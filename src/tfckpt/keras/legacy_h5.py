@@ -11,19 +11,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tfckpt.core.discovery import as_path
-from tfckpt.core.index import Entry, GivenIndex, Index
-from tfckpt.core.origin import Origin
-from tfckpt.core.sliced import Box, whole
-from tfckpt.core.source import Source
-from tfckpt.errors import FormatError, NotACheckpointError
-from tfckpt.format.dtypes import dtype_named
-from tfckpt.keras.weights_h5 import damage_told, open_h5
-
-if TYPE_CHECKING:
-    import numpy as np
+from tfckpt.core.index import Entry, GivenIndex
+from tfckpt.errors import NotACheckpointError
+from tfckpt.keras.h5 import H5Source, damage_told, open_h5
 
 __all__ = ["LegacyH5", "is_legacy_h5"]
 
@@ -41,7 +34,7 @@ def _lists_layers(path: str) -> bool:
         return _has_list(file, "layer_names") or "model_weights" in file
 
 
-class LegacyH5(Source):
+class LegacyH5(H5Source):
     """An opened legacy ``.h5`` file. Keys are names of weights: ``conv/kernel``.
 
     Attributes:
@@ -53,9 +46,7 @@ class LegacyH5(Source):
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.prefix = as_path(path)
-        self._file = open_h5(self.prefix)
-        self._paths: dict[str, str] = {}
+        super().__init__(path)
         with damage_told(self.prefix):
             text = self._file.attrs.get("model_config")
             self.model_config: str | bytes | None = text
@@ -76,51 +67,17 @@ class LegacyH5(Source):
             rows = []
             for name in _list_of(group, "weight_names"):
                 path = "/".join(part for part in (top, layer, name) if part)
-                rows.append((name, self._entry(layer, name, path)))
+                rows.append((name, self._weight(layer, name, path)))
             if rows or layer != "top_level_model_weights":
                 groups[layer] = rows
         return groups
 
-    def _entry(self, layer: str, name: str, path: str) -> Entry:
-        dataset = self._file[path]
+    def _weight(self, layer: str, name: str, path: str) -> Entry:
         plain = name.removesuffix(":0")
         key = plain if plain.startswith(layer + "/") else f"{layer}/{plain}"
-        while key in self._paths:  # weights of one name in one layer
+        while key in self.paths:  # weights of one name in one layer
             key += "'"
-        self._paths[key] = path
-        n_bytes = dataset.size * dataset.dtype.itemsize
-        size = os.path.getsize(self.prefix)
-        if n_bytes > size and dataset.compression is None:
-            raise FormatError("a tensor is larger than its file", file=self.prefix, tensor=path,
-                              expected=f"{size} bytes at most", got=n_bytes)
-        return Entry(key, dtype_named(dataset.dtype.newbyteorder("=").name),
-                     tuple(dataset.shape), 0, 0, n_bytes, 0)
-
-    @property
-    def index(self) -> Index:
-        return self._index
-
-    def files(self) -> tuple[str, ...]:
-        return (self.prefix,)
-
-    def shard_file(self, shard_id: int) -> str:
-        return self.prefix
-
-    def origin(self, entry: Entry) -> Origin:
-        return self.streamed(entry)
-
-    def parts(self, entry: Entry) -> list[tuple[Box, Entry]]:
-        return [(whole(entry.shape), entry)]
-
-    def _read_part(self, part: Entry) -> np.ndarray[Any, Any]:
-        import numpy as np  # deferred: as everywhere
-
-        with damage_told(self.prefix):
-            return np.asarray(self._file[self._paths[part.key]][()], part.dtype.numpy())
-
-    def close(self) -> None:
-        """Close the file."""
-        self._file.close()
+        return self.entry(key, path)
 
 
 def _has_list(holder: Any, name: str) -> bool:

@@ -14,29 +14,17 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from tfckpt.core.discovery import as_path
-from tfckpt.core.index import Entry, GivenIndex, Index
-from tfckpt.core.origin import Origin
-from tfckpt.core.sliced import Box, whole
-from tfckpt.core.source import Source
-from tfckpt.errors import (
-    CheckpointError,
-    CheckpointNotFoundError,
-    FormatError,
-    MissingDependencyError,
-    NotACheckpointError,
-    UnsupportedError,
-)
-from tfckpt.format.dtypes import dtype_named
+from tfckpt.core.index import Entry, GivenIndex
+from tfckpt.errors import NotACheckpointError
+from tfckpt.keras.h5 import H5Source, damage_told
 
 if TYPE_CHECKING:
     import h5py
-    import numpy as np
 
-__all__ = ["OPTIMIZER", "WeightsH5", "damage_told", "is_weights_h5", "open_h5"]
+__all__ = ["OPTIMIZER", "WeightsH5", "is_weights_h5"]
 
 OPTIMIZER = "optimizer"
 _NUMBERED = re.compile(r"(.+?)(?:_\d+)?")
@@ -59,28 +47,7 @@ def is_weights_h5(path: str | os.PathLike[str]) -> bool:
     return as_path(path).endswith(".weights.h5")
 
 
-def open_h5(path: str, mode: str = "r") -> h5py.File:
-    """An HDF5 file.
-
-    Raises:
-        MissingDependencyError: h5py isn't installed.
-        CheckpointNotFoundError: There is no such file.
-        NotACheckpointError: It isn't HDF5.
-    """
-    try:
-        import h5py  # deferred: an extra
-    except ImportError:
-        raise MissingDependencyError("files of Keras need the package h5py",
-                                     hint="Run: pip install 'tfckpt[keras]'") from None
-    if mode != "w" and not os.path.isfile(path):
-        raise CheckpointNotFoundError("there is no such file", file=path)
-    try:
-        return h5py.File(path, mode)
-    except OSError as error:
-        raise NotACheckpointError(f"this is not an HDF5 file ({error})", file=path) from None
-
-
-class WeightsH5(Source):
+class WeightsH5(H5Source):
     """An opened ``.weights.h5`` file.
 
     Args:
@@ -91,9 +58,7 @@ class WeightsH5(Source):
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.prefix = as_path(path)
-        self._file = open_h5(self.prefix)
-        self.paths: dict[str, str] = {}
+        super().__init__(path)
         with damage_told(self.prefix):
             self._read_structure()
 
@@ -115,17 +80,8 @@ class WeightsH5(Source):
             else:
                 found.append((self._name(group, path, dataset), path))
         names = Counter(name for name, _ in found)
-        size = os.path.getsize(self.prefix)
         for name, path in found:
-            key = name if names[name] == 1 else path
-            dataset = self._file[path]
-            self.paths[key] = path
-            n_bytes = dataset.size * dataset.dtype.itemsize
-            if n_bytes > size and dataset.compression is None:
-                raise FormatError("a tensor is larger than its file", file=self.prefix,
-                                  tensor=path, expected=f"{size} bytes at most", got=n_bytes)
-            yield Entry(key, _dtype(dataset, path, self.prefix), tuple(dataset.shape), 0, 0,
-                        n_bytes, 0)
+            yield self.entry(name if names[name] == 1 else path, path)
 
     def _name(self, group: str, path: str, dataset: Any) -> str:
         """Names of the layers on the way, and of the weight."""
@@ -134,44 +90,6 @@ class WeightsH5(Source):
                   if (title := _name_of(self._file, "/".join(parts[:n])))]
         return "/".join([*titles, _weight(self._file[group + "/vars"], parts[-1],
                                           titles[-1] if titles else "", path)])
-
-    @property
-    def index(self) -> Index:
-        return self._index
-
-    def files(self) -> tuple[str, ...]:
-        return (self.prefix,)
-
-    def shard_file(self, shard_id: int) -> str:
-        return self.prefix
-
-    def origin(self, entry: Entry) -> Origin:
-        return self.streamed(entry)
-
-    def parts(self, entry: Entry) -> list[tuple[Box, Entry]]:
-        return [(whole(entry.shape), entry)]
-
-    def _read_part(self, part: Entry) -> np.ndarray[Any, Any]:
-        import numpy as np  # deferred: as everywhere
-
-        with damage_told(self.prefix):
-            return np.asarray(self._file[self.paths[part.key]][()], part.dtype.numpy())
-
-    def close(self) -> None:
-        """Close the file."""
-        self._file.close()
-
-
-@contextmanager
-def damage_told(file: str) -> Iterator[None]:
-    """What h5py raises over a damaged file, as an error that says which file it is."""
-    try:
-        yield
-    except CheckpointError:
-        raise
-    except (OSError, KeyError, RuntimeError, ValueError, TypeError, IndexError, AttributeError
-            ) as error:  # a group where a dataset was, a name that is no text
-        raise FormatError(f"the HDF5 file is damaged ({error})", file=file) from None
 
 
 def _datasets(file: h5py.File) -> list[tuple[str, Any]]:
@@ -208,11 +126,3 @@ def _weight(holder: Any, group: str, title: str, path: str) -> str:
     if len(shapes) <= 2 and len(shapes[0]) > 1:
         return ("kernel", "bias")[number]
     return str(number)
-
-
-def _dtype(dataset: Any, path: str, file: str) -> Any:
-    try:
-        return dtype_named(dataset.dtype.newbyteorder("=").name)
-    except UnsupportedError:
-        raise UnsupportedError("the file holds a dtype that isn't TensorFlow's", file=file,
-                               tensor=path, got=str(dataset.dtype)) from None
