@@ -297,3 +297,19 @@ def test_a_terminal_of_few_letters_gets_escapes():
 
 def test_colours_only_on_a_terminal():
     assert "\x1b[" not in tfckpt("verify", EXAMPLE).stdout
+
+
+@pytest.mark.parametrize(("arguments", "message"), [
+    (("--to", "keras", "--model", "a:b", "--dtype", "float16", "--lr", "1"),
+     "--lr, --dtype can't be given with --to keras"),
+    (("--to", "tf2", "--trust_order", "--model", "a:b"),
+     "--model, --trust-order can't be given with anything but --to keras"),
+    (("--to", "tf2", "--map", "m.json"),
+     "--map can't be given with anything but --like and --to keras"),
+    (("--like", EXAMPLE, "--include", "dense"), "--include can't be given with --like"),
+    (("--to", "legacy", "--exclude", "dense"),
+     "--exclude can't be given with state of an optimizer that is converted"),
+])
+def test_options_that_would_have_no_effect_are_refused(tool, tmp_path, arguments, message):
+    assert tool("convert", EXAMPLE, *arguments, "-o", tmp_path / "a.weights.h5") == (
+        2, "", f"error: {message}\n")

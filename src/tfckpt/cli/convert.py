@@ -50,6 +50,13 @@ EPILOG = """Examples:
 In TensorFlow 2:  tf.train.Checkpoint(vars={name: variable}).restore("tf2/ckpt")
 In TensorFlow 1:  tf.train.Saver().restore(session, "tf1/model.ckpt")"""
 
+# Options by what they are for; with anything else they would have no effect.
+_FOR_MODELS = ("model", "config", "object", "allow_unused", "skip_mismatch", "trust_order",
+               "save_map")
+_FOR_FILES = ("include", "exclude", "skip_optimizer", "dtype", "max_shard_size")
+_FOR_OPTIMIZERS = ("optimizer", "lr", "iterations", "hyper", "ema")
+_FOR_PAIRS = ("map", "allow_missing")
+
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare the command's arguments."""
@@ -194,9 +201,15 @@ def _check_target(options: Namespace) -> None:
         UnsupportedError: Saying which.
     """
     if options.to == "keras":
+        _refuse(options, (*_FOR_OPTIMIZERS, *_FOR_FILES), "--to keras")
         return
-    if options.model:
-        raise UnsupportedError("a model goes with --to keras only", got=f"--model {options.model}")
+    _refuse(options, _FOR_MODELS, "anything but --to keras")
+    if options.like:
+        _refuse(options, _FOR_FILES, "--like")
+    else:
+        _refuse(options, _FOR_PAIRS, "anything but --like and --to keras")
+    if _has_optimizer(options):
+        _refuse(options, _FOR_FILES, "state of an optimizer that is converted")
     to_file = not options.like and (
         format_named(options.to) if options.to else format_of_path(options.output))
     if not (options.like or options.to or to_file):
@@ -212,6 +225,19 @@ def _check_target(options: Namespace) -> None:
         raise UnsupportedError("with --like, --ema is use or ignore")
 
 
+def _refuse(options: Namespace, names: tuple[str, ...], what: str) -> None:
+    given = [name for name in names if getattr(options, name) not in (None, False, [])]
+    if given:
+        words = ", ".join("--" + name.replace("_", "-") for name in given)
+        raise UnsupportedError(f"{words} can't be given with {what}")
+
+
+def _has_optimizer(options: Namespace) -> bool:
+    """Whether the optimizer's state gets another layout, without a template."""
+    return not options.like and (options.to in ("legacy", "keras2", "keras3")
+                                 or options.optimizer not in (None, "none"))
+
+
 def run(options: Namespace) -> int:
     """Convert it."""
     _check_target(options)
@@ -222,8 +248,7 @@ def run(options: Namespace) -> int:
     with progress_bar("copying") as progress:
         if options.like:
             report = _convert_like(options, progress)
-        elif options.to in ("legacy", "keras2", "keras3") or options.optimizer not in (
-                None, "none"):
+        elif _has_optimizer(options):
             report = _convert_optimizer(options, progress)
         else:
             report = convert(

@@ -18,9 +18,9 @@ from tfckpt.core.plan import Output, Plan, Progress, no_progress, old_key
 from tfckpt.core.report import ConvertReport
 from tfckpt.core.source import Source
 from tfckpt.core.writer import WrittenFile
-from tfckpt.errors import DestinationExistsError
 from tfckpt.keras.h5 import open_h5
 from tfckpt.keras.optimizer_h5 import INNER, read_h5_anatomy
+from tfckpt.keras.placing import check_free, placed
 from tfckpt.keras.weights_h5 import OPTIMIZER, WeightsH5, is_weights_h5
 
 __all__ = ["convert_h5"]
@@ -88,23 +88,12 @@ def _side(source: Source) -> Side:
 
 def _write(source: Source, template: WeightsH5, plan: Plan, target: str, *, overwrite: bool,
            dry_run: bool) -> ConvertReport:
-    for taken in (source.prefix, template.prefix):
-        if os.path.abspath(target) == os.path.abspath(taken):
-            raise DestinationExistsError("the result can't replace what it is made of", file=target)
-    if os.path.exists(target) and not overwrite:
-        raise DestinationExistsError("something is there already", file=target,
-                                     hint="Replace it with --overwrite.")
+    check_free(target, (source.prefix, template.prefix), overwrite=overwrite)
     report = ConvertReport(source.prefix, target, plan, notes=source.notes)
     if dry_run:
         return report
-    os.makedirs(os.path.dirname(target) or ".", exist_ok=True)
-    waiting = f"{target}.{os.getpid()}.tmp"
-    try:
+    with placed(target) as waiting:
         _fill(source, template, plan, waiting)
-        os.replace(waiting, target)
-    finally:
-        if os.path.exists(waiting):
-            os.remove(waiting)
     return report._replace(files=(WrittenFile(target, os.path.getsize(target), "new"),))
 
 
@@ -119,7 +108,6 @@ def _fill(source: Source, template: WeightsH5, plan: Plan, file: str) -> None:
             inner = path.removeprefix(INNER)
             if inner != path:  # the wrapper stores them once more among its own
                 target[f"{OPTIMIZER}/vars/{int(inner) + _WRAPPER_OWN}"][...] = values
-        os.fsync(target.id.get_vfd_handle())
 
 
 def _array(source: Source, output: Output) -> object:

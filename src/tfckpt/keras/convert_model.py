@@ -9,13 +9,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tfckpt.core.discovery import as_path
-from tfckpt.errors import (
-    ChecksumError,
-    DestinationExistsError,
-    MissingDependencyError,
-    UnsupportedError,
-)
+from tfckpt.errors import MissingDependencyError, StorageError, UnsupportedError
 from tfckpt.keras.loading import load_weights
+from tfckpt.keras.placing import ENDING, check_free, placed
 from tfckpt.keras.program import is_built
 from tfckpt.keras.reports import LoadReport
 
@@ -25,7 +21,6 @@ if TYPE_CHECKING:
 __all__ = ["BACKENDS", "ModelReport", "convert_model", "find_backend", "open_model"]
 
 Path = str | os.PathLike[str]
-ENDING = ".weights.h5"
 BACKENDS = ("torch", "jax", "tensorflow", "numpy")
 """Backends of Keras 3, each called as the package it needs. No backend changes what weights are,
 and TensorFlow takes longest to start; only numpy can't compute everything."""
@@ -138,30 +133,22 @@ def convert_model(src: Path, dst: Path, model: Any, *,
     Raises:
         MismatchError: Not everything has its place; with the table.
         UnsupportedError: ``dst`` has another ending.
-        DestinationExistsError: Something is at ``dst``.
-        ChecksumError: The file doesn't give back what was saved; it isn't at ``dst``.
+        DestinationExistsError: Something is at ``dst``, or it is the source.
+        StorageError: The file doesn't give back what was saved; it isn't at ``dst``.
     """
     target = as_path(dst)
     if not target.endswith(ENDING):
         raise UnsupportedError("Keras 3 reads weights only from files with another ending",
                                expected=f"a name that ends in {ENDING}", got=target)
-    if os.path.lexists(target) and not overwrite:
-        raise DestinationExistsError("something is there already", file=target,
-                                     hint="Replace it with --overwrite.")
+    check_free(target, (as_path(src),), overwrite=overwrite)
     loading = load_weights(model, src, map=map, config=config, root=root,
                            allow_missing=allow_missing, allow_unused=allow_unused,
                            skip_mismatch=skip_mismatch, trust_order=trust_order)
     if dry_run:
         return ModelReport(loading.report, target)
-    os.makedirs(os.path.dirname(target) or ".", exist_ok=True)
-    waiting = f"{target.removesuffix(ENDING)}.{os.getpid()}.tmp{ENDING}"
-    try:
+    with placed(target) as waiting:
         model.save_weights(waiting)
         verified = _compare(model, waiting, target)
-        os.replace(waiting, target)
-    finally:
-        if os.path.exists(waiting):
-            os.remove(waiting)
     return ModelReport(loading.report, target, verified)
 
 
@@ -169,7 +156,7 @@ def _compare(model: Any, file: str, target: str) -> int:
     """Load a file into an emptied model, and count the weights that are as they were.
 
     Raises:
-        ChecksumError: Some aren't.
+        StorageError: Some aren't.
     """
     import numpy as np  # deferred: as everywhere
 
@@ -180,7 +167,7 @@ def _compare(model: Any, file: str, target: str) -> int:
     wrong = [weight.path for weight, value in zip(model.weights, wanted, strict=True)
              if _array(weight).tobytes() != value.tobytes()]
     if wrong:
-        raise ChecksumError(
+        raise StorageError(
             f"{len(wrong)} of {len(wanted)} weights are others when the file is read again",
             file=target, got=", ".join(wrong[:5]), hint="Nothing was written there.")
     return len(wanted)

@@ -82,6 +82,16 @@ class H5Source(Source):
         self._file = open_h5(self.prefix)
         self.paths: dict[str, str] = {}
 
+    @contextmanager
+    def reading_structure(self) -> Iterator[None]:
+        """Damage is told as such, and leaves no file open."""
+        try:
+            with damage_told(self.prefix):
+                yield
+        except BaseException:
+            self.close()
+            raise
+
     def entry(self, key: str, path: str) -> Entry:
         """The entry of a dataset.
 

@@ -47,7 +47,7 @@ class LegacyH5(H5Source):
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         super().__init__(path)
-        with damage_told(self.prefix):
+        with self.reading_structure():
             text = self._file.attrs.get("model_config")
             self.model_config: str | bytes | None = text
             self.groups = self._read_groups()

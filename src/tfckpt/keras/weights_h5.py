@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from tfckpt.core.discovery import as_path
 from tfckpt.core.index import Entry, GivenIndex
 from tfckpt.errors import NotACheckpointError
-from tfckpt.keras.h5 import H5Source, damage_told
+from tfckpt.keras.h5 import H5Source
 
 if TYPE_CHECKING:
     import h5py
@@ -59,7 +59,7 @@ class WeightsH5(H5Source):
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         super().__init__(path)
-        with damage_told(self.prefix):
+        with self.reading_structure():
             self._read_structure()
 
     def _read_structure(self) -> None:
