@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Literal
 
-from tfckpt.convert.running import DataChoice, reloaded, run_plan, write_file_plan
+from tfckpt.convert.running import reloaded, run_plan, write_file_plan
+from tfckpt.convert.same_names import plan_same_names
 from tfckpt.convert.tf1_to_tf2 import plan_tf1_to_tf2
 from tfckpt.convert.tf2_to_tf1 import NameChoice, plan_tf2_to_tf1
 from tfckpt.core.discovery import as_path
 from tfckpt.core.files.table import FILE_FORMATS, FileFormat, format_named, format_of_path
 from tfckpt.core.opening import open_source
-from tfckpt.core.plan import Output, Plan, Progress, no_progress
+from tfckpt.core.plan import Plan, Progress, no_progress
 from tfckpt.core.report import ConvertReport
 from tfckpt.core.source import Source
 from tfckpt.core.writer import DataMode
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from tfckpt.convert.cast import CastTo, Lost
     from tfckpt.convert.export import ExportOptions
 
-__all__ = ["DataChoice", "Target", "convert", "plan_same_names", "run_plan", "write_file_plan"]
+__all__ = ["Target", "convert"]
 
 Target = Literal["tf1", "tf2", "tf1-v1", "safetensors", "torch", "npz", "npy", "msgpack", "orbax"]
 
@@ -152,12 +153,6 @@ def plan_to_names(source: Source, names: NameChoice) -> Plan:
     if source.style == "object-based" or source.format == "V2":
         return plan_tf2_to_tf1(source, names)
     return plan_same_names(source)
-
-
-def plan_same_names(source: Source) -> Plan:
-    """Plan a checkpoint with the same tensors."""
-    return Plan(tuple(Output(entry.key, entry.dtype, entry.shape, source.origin(entry))
-                      for entry in source.index.values()), source.style, source.byte_order)
 
 
 def _convert_to_v1(source: Source, plan: Plan, target: str, *, overwrite: bool, dry_run: bool,

@@ -9,9 +9,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tfckpt.convert.anatomy import read_anatomy
-from tfckpt.convert.api import run_plan
 from tfckpt.convert.chunks import FLOATS, encode_numbers, numbers_of
 from tfckpt.convert.optimizers.carry import read_value
+from tfckpt.convert.running import run_plan
 from tfckpt.convert.steps import step_keys
 from tfckpt.convert.without import as_it_is, plan_without
 from tfckpt.core.catalog import read_catalog

@@ -16,6 +16,7 @@ from tfckpt.convert.anatomy import read_anatomy
 from tfckpt.convert.cast import CastTo, Lost, cast_output
 from tfckpt.convert.chunks import FLOATS
 from tfckpt.convert.ema import averages_of, lone_averages, plan_ema
+from tfckpt.convert.same_names import plan_same_names
 from tfckpt.convert.tf2_to_tf1 import NameChoice, plan_tf2_to_tf1
 from tfckpt.core.origin import Sliced
 from tfckpt.core.plan import LeftOut, Output, Plan, old_key
@@ -122,9 +123,7 @@ def _taken(source: Source, ema: EmaChoice | None) -> tuple[Plan, tuple[str, ...]
         return plan, plan.notes
     if ema in ("use", "ignore"):
         raise UnsupportedError("the checkpoint has no moving averages", file=source.prefix)
-    outputs = tuple(Output(entry.key, entry.dtype, entry.shape, source.origin(entry))
-                    for entry in source.index.values())
-    return Plan(outputs, source.style, source.byte_order), ()
+    return plan_same_names(source), ()
 
 
 def _output(source: Source, output: Output, name: str, dtype: CastTo | None,

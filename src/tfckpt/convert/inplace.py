@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
-from tfckpt.convert.api import plan_same_names, run_plan
+from tfckpt.convert.running import run_plan
+from tfckpt.convert.same_names import plan_same_names
 from tfckpt.core.bundle import BundleSource
 from tfckpt.core.plan import Plan, Progress, no_progress
 from tfckpt.core.report import ConvertReport

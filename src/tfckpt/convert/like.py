@@ -14,10 +14,10 @@ from functools import partial
 from typing import Literal, NamedTuple
 
 from tfckpt.convert.anatomy import Anatomy, read_anatomy
-from tfckpt.convert.api import run_plan
 from tfckpt.convert.optimizers.carry import Carried, Carrier, read_value
 from tfckpt.convert.optimizers.state import Optimizer, Slot
 from tfckpt.convert.optimizers.table import KINDS
+from tfckpt.convert.running import run_plan
 from tfckpt.convert.steps import step_keys
 from tfckpt.core.discovery import as_path
 from tfckpt.core.index import Entry

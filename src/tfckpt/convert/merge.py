@@ -16,8 +16,9 @@ from contextlib import ExitStack
 from itertools import repeat
 from typing import NamedTuple
 
-from tfckpt.convert.api import plan_same_names, run_plan
 from tfckpt.convert.rename import plan_rename
+from tfckpt.convert.running import run_plan
+from tfckpt.convert.same_names import plan_same_names
 from tfckpt.convert.uniting import unite_graphs
 from tfckpt.core.discovery import as_path, beside
 from tfckpt.core.opening import open_source

@@ -13,7 +13,6 @@ from collections.abc import Callable, Mapping
 from typing import Literal
 
 from tfckpt.convert.anatomy import Anatomy
-from tfckpt.convert.api import DataChoice, run_plan
 from tfckpt.convert.like import LikeOptions, plan_like, read_parts
 from tfckpt.convert.optimizers.differences import same_state
 from tfckpt.convert.optimizers.drawing import Drawing, Drawn
@@ -25,6 +24,7 @@ from tfckpt.convert.optimizers.state import Optimizer, Slot
 from tfckpt.convert.optimizers.state import Plan as OptimizerPlan
 from tfckpt.convert.optimizers.table import KINDS, Kind, SlotNames, tf1_order
 from tfckpt.convert.optimizers.tf1 import tf1_slot_key
+from tfckpt.convert.running import DataChoice, run_plan
 from tfckpt.convert.tf1_to_tf2 import SAVE_COUNTER
 from tfckpt.convert.tf2_to_tf1 import NameChoice, plan_tf2_to_tf1
 from tfckpt.core.discovery import as_path

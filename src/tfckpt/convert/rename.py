@@ -12,10 +12,10 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from tfckpt.convert.api import DataChoice, run_plan
 from tfckpt.convert.inplace import replace_source
 from tfckpt.convert.regraph import without_lost
 from tfckpt.convert.relabel import Move, Path, Relabelled, Walker, object_paths, relabel, split_path
+from tfckpt.convert.running import DataChoice, run_plan
 from tfckpt.core.discovery import as_path
 from tfckpt.core.index import Entry
 from tfckpt.core.opening import open_source

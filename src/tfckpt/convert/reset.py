@@ -8,10 +8,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tfckpt.convert.anatomy import Anatomy, read_anatomy
-from tfckpt.convert.api import DataChoice, run_plan
 from tfckpt.convert.optimizers.carry import encode_value, read_value
 from tfckpt.convert.optimizers.state import Optimizer
 from tfckpt.convert.optimizers.values import find_decay
+from tfckpt.convert.running import DataChoice, run_plan
 from tfckpt.convert.steps import step_keys
 from tfckpt.convert.without import as_it_is, plan_without
 from tfckpt.core.discovery import as_path

@@ -19,8 +19,8 @@ from collections.abc import Mapping, Sequence
 from heapq import heapify, heapreplace
 from typing import NamedTuple, cast
 
-from tfckpt.convert.api import run_plan
 from tfckpt.convert.cutting import Cutter, Piece, Tensor, with_extent
+from tfckpt.convert.running import run_plan
 from tfckpt.core.bundle import BundleSource
 from tfckpt.core.discovery import as_path
 from tfckpt.core.index import Entry

@@ -6,8 +6,8 @@ import os
 import re
 from collections.abc import Mapping
 
-from tfckpt.convert.api import DataChoice, run_plan
 from tfckpt.convert.rename import variable_names
+from tfckpt.convert.running import DataChoice, run_plan
 from tfckpt.convert.without import plan_without
 from tfckpt.core.discovery import as_path
 from tfckpt.core.opening import open_source

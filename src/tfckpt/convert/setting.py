@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from tfckpt.convert.api import DataChoice, run_plan
+from tfckpt.convert.running import DataChoice, run_plan
 from tfckpt.convert.without import as_it_is
 from tfckpt.core.arrays import array_output
 from tfckpt.core.discovery import as_path

@@ -10,7 +10,7 @@ import os
 from collections.abc import Mapping
 from typing import Literal
 
-from tfckpt.convert.api import DataChoice, run_plan
+from tfckpt.convert.running import DataChoice, run_plan
 from tfckpt.convert.without import plan_without
 from tfckpt.core.discovery import as_path
 from tfckpt.core.opening import open_source

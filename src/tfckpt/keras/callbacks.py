@@ -59,10 +59,7 @@ class _Saving:
         prefix = os.fspath(filepath).removesuffix(_SUFFIX)
         if "keras" in self._formats:
             self._model.save_weights(filepath, overwrite=overwrite)
-        styles = [style for style in _STYLES if style in self._formats]
-        for style in sorted(styles, key=self._formats.index):
-            suffix = "" if style == self._first(styles) else f"-{style}"
+        styles = [style for style in self._formats if style != "keras"]
+        for style in styles:
+            suffix = "" if style == styles[0] else f"-{style}"
             save_weights(self._model, prefix + suffix, style=style, overwrite=overwrite)
-
-    def _first(self, styles: Sequence[SaveStyle]) -> SaveStyle:
-        return min(styles, key=self._formats.index)

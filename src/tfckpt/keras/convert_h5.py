@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 
 from tfckpt.convert.anatomy import Anatomy, read_anatomy
-from tfckpt.convert.api import DataChoice, run_plan
 from tfckpt.convert.like import LikeOptions, plan_like
+from tfckpt.convert.running import DataChoice, run_plan
 from tfckpt.core.discovery import as_path
 from tfckpt.core.matching import Side, match, side_of_source
 from tfckpt.core.opening import open_source

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, Literal
 
-from tfckpt.convert.api import run_plan
+from tfckpt.convert.running import run_plan
 from tfckpt.core.discovery import as_path
 from tfckpt.core.plan import Given, Output, Plan, given_int64, given_string
 from tfckpt.core.report import ConvertReport

@@ -11,12 +11,11 @@ import sys
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from tfckpt.core.bundle import BundleSource
 from tfckpt.core.collection import no_collection
 from tfckpt.core.plan import Plan
 from tfckpt.errors import UnsupportedError, VariableTypeError
 from tfckpt.train.background import BackgroundSaves
-from tfckpt.train.both import shared_plan, split_shared
+from tfckpt.train.both import prepare_shared
 from tfckpt.train.checkpoint import Checkpoint
 from tfckpt.train.pending import PendingSave
 from tfckpt.train.saver import Saver, plan_names
@@ -142,16 +141,9 @@ class _Saving:
         if "tf2" not in paths:
             return saver.prepare_plan(plan_names(saver.variables), paths["tf1"], write_state=False)
         checkpoint = Checkpoint(self._model)
-        shared, rest = split_shared(saver, checkpoint)
-        tf2 = checkpoint.prepare_write(paths["tf2"])
-        tf1 = saver.prepare_plan(rest, paths["tf1"], write_state=False)
-
-        def write(plan: Plan) -> None:
-            tf2.write(plan)
-            with BundleSource(paths["tf2"]) as source:
-                tf1.write(shared_plan(shared, rest, source))
-
-        return PendingSave(tf2.result, tf2.plan, write)
+        return prepare_shared(
+            saver, checkpoint, checkpoint.prepare_write(paths["tf2"]),
+            lambda rest: saver.prepare_plan(rest, paths["tf1"], write_state=False))
 
 
 def _optimizer_variables(model: Any) -> list[Any]:

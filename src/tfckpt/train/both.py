@@ -8,6 +8,7 @@ and retention, and either can be deleted without harm to the other.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from tfckpt.core.bundle import BundleSource
@@ -21,7 +22,8 @@ from tfckpt.train.pending import PendingSave
 from tfckpt.train.saver import Saver, plan_names
 from tfckpt.train.variables import Variable
 
-__all__ = ["SavedBoth", "prepare_both", "save_both", "shared_plan", "split_shared"]
+__all__ = ["SavedBoth", "prepare_both", "prepare_shared", "save_both", "shared_plan",
+           "split_shared"]
 
 Path = str | os.PathLike[str]
 
@@ -93,8 +95,22 @@ def prepare_both(saver: Saver, checkpoint: Checkpoint | CheckpointManager, tf1_p
            else objects.prepare(tf2_path or ""))
     if tf2 is None:
         return None
-    shared, rest = split_shared(saver, objects)
-    tf1 = saver.prepare_plan(rest, tf1_path, global_step)
+    return prepare_shared(saver, objects, tf2,
+                          lambda rest: saver.prepare_plan(rest, tf1_path, global_step))
+
+
+def prepare_shared(saver: Saver, checkpoint: Checkpoint, tf2: PendingSave,
+                   prepare_names: Callable[[Plan], PendingSave]) -> PendingSave:
+    """Two saves as one: of objects, and of names that takes its data from there.
+
+    Args:
+        saver: Whose variables have names.
+        checkpoint: Whose objects are saved.
+        tf2: The save of objects.
+        prepare_names: Prepares the other save, given a plan of what isn't among the objects.
+    """
+    shared, rest = split_shared(saver, checkpoint)
+    tf1 = prepare_names(rest)
 
     def write(plan: Plan) -> None:
         tf2.write(plan)
