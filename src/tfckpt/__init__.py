@@ -80,7 +80,9 @@ if TYPE_CHECKING:
     )
     from tfckpt.train.loadreport import LoadReport, MatchError, RestoreError
     from tfckpt.train.manager import CheckpointManager
-    from tfckpt.train.objects import Module, NoDependency, Optimizer, PythonState, Trackable
+    from tfckpt.train.modules import Module
+    from tfckpt.train.objects import PythonState, Trackable
+    from tfckpt.train.optimizer import Optimizer
     from tfckpt.train.reading import (
         CheckpointReader,
         list_variables,
@@ -108,6 +110,7 @@ if TYPE_CHECKING:
         remove_checkpoint,
         update_checkpoint_state,
     )
+    from tfckpt.train.tracking import NoDependency
     from tfckpt.train.variables import PartitionedVariable, SaveSliceInfo, Variable
     from tfckpt.train.vocabulary import VocabInfo
     from tfckpt.train.waiting import checkpoints_iterator, wait_for_new_checkpoint
@@ -273,13 +276,12 @@ _LATER = {
         "RestoreError",
     ),
     "tfckpt.train.manager": ("CheckpointManager",),
+    "tfckpt.train.modules": ("Module",),
     "tfckpt.train.objects": (
-        "Module",
-        "NoDependency",
-        "Optimizer",
         "PythonState",
         "Trackable",
     ),
+    "tfckpt.train.optimizer": ("Optimizer",),
     "tfckpt.train.reading": (
         "CheckpointReader",
         "list_variables",
@@ -317,6 +319,7 @@ _LATER = {
         "checkpoints_iterator",
         "wait_for_new_checkpoint",
     ),
+    "tfckpt.train.tracking": ("NoDependency",),
     "tfckpt.train.warmstart": (
         "WarmStartSettings",
         "warm_start",

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from helpers import files_of
 from tfckpt.train.checkpoint import Checkpoint
-from tfckpt.train.objects import Module
+from tfckpt.train.modules import Module
 from tfckpt.train.variables import Variable
 
 

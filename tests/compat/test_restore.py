@@ -43,9 +43,12 @@ import restore_snippets as snippets
 from helpers import files_of
 from tfckpt.train.checkpoint import Checkpoint
 from tfckpt.train.manager import CheckpointManager
-from tfckpt.train.objects import Module, NoDependency, Optimizer, PythonState
+from tfckpt.train.modules import Module
+from tfckpt.train.objects import PythonState
+from tfckpt.train.optimizer import Optimizer
 from tfckpt.train.reading import list_variables
 from tfckpt.train.saver import Saver
+from tfckpt.train.tracking import NoDependency
 from tfckpt.train.variables import Variable
 
 

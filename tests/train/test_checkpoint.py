@@ -32,7 +32,9 @@ from tfckpt.format.objectgraph import OBJECT_GRAPH_KEY, Attribute, Child, Node, 
 from tfckpt.train.checkpoint import Checkpoint
 from tfckpt.train.graphs import Graph
 from tfckpt.train.loadreport import MatchError, Mismatch, Missing, RestoreError
-from tfckpt.train.objects import Module, Optimizer, PythonState, Trackable
+from tfckpt.train.modules import Module
+from tfckpt.train.objects import PythonState, Trackable
+from tfckpt.train.optimizer import Optimizer
 from tfckpt.train.saver import Saver
 from tfckpt.train.state import get_checkpoint_state, latest_checkpoint
 from tfckpt.train.variables import Variable

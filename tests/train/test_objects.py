@@ -16,18 +16,14 @@ import tfckpt
 from tfckpt.errors import VariableError
 from tfckpt.format.objectgraph import OBJECT_GRAPH_KEY
 from tfckpt.train.checkpoint import Checkpoint
+from tfckpt.train.dicts import TrackedDict
 from tfckpt.train.graphs import Graph, get_name_scope, name_scope
-from tfckpt.train.objects import (
-    Module,
-    NoDependency,
-    Optimizer,
-    Trackable,
-    TrackedDict,
-    TrackedList,
-    children_of,
-    is_trackable,
-)
+from tfckpt.train.lists import TrackedList
+from tfckpt.train.modules import Module
+from tfckpt.train.objects import Trackable, children_of
+from tfckpt.train.optimizer import Optimizer
 from tfckpt.train.scopes import variable_scope
+from tfckpt.train.tracking import NoDependency, is_trackable
 from tfckpt.train.variables import Variable
 
 

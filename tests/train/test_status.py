@@ -14,7 +14,9 @@ from helpers import ROOT
 from tfckpt.errors import CheckpointWarning
 from tfckpt.train.checkpoint import Checkpoint
 from tfckpt.train.loadreport import LoadReport, MatchError, Mismatch, Missing, RestoreError
-from tfckpt.train.objects import Module, Optimizer, PythonState
+from tfckpt.train.modules import Module
+from tfckpt.train.objects import PythonState
+from tfckpt.train.optimizer import Optimizer
 from tfckpt.train.saver import Saver
 from tfckpt.train.variables import Variable
 

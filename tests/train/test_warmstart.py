@@ -15,7 +15,7 @@ from tfckpt.train.checkpoint import Checkpoint
 from tfckpt.train.graphs import Graph
 from tfckpt.train.initializers import constant_initializer, fixed_size_partitioner
 from tfckpt.train.loadreport import RestoreError
-from tfckpt.train.objects import Module
+from tfckpt.train.modules import Module
 from tfckpt.train.saver import Saver
 from tfckpt.train.scopes import get_variable
 from tfckpt.train.variables import Variable

@@ -27,7 +27,8 @@ from tfckpt.tensorflow.saveables import (
 from tfckpt.tensorflow.sessions import graphed, lazy_values, restore_values
 from tfckpt.tensorflow.tensors import tensor_of
 from tfckpt.train.adapters import stand_in
-from tfckpt.train.objects import PythonState, Waiting
+from tfckpt.train.deferred import Waiting
+from tfckpt.train.objects import PythonState
 from tfckpt.train.standins import LiveObject, LiveOptimizer
 from tfckpt.train.variables import Variable
 

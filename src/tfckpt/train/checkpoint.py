@@ -18,14 +18,16 @@ from tfckpt.core.writer import write_plan
 from tfckpt.errors import CheckpointNotFoundError, VariableError, VariableTypeError
 from tfckpt.train.adapters import stand_in, using_session
 from tfckpt.train.byname import NamedRestoration
+from tfckpt.train.deferred import fill_waiting
 from tfckpt.train.fetching import open_for_objects
 from tfckpt.train.graphview import GraphView, plan_objects, view_objects
 from tfckpt.train.loadreport import RestoreError
-from tfckpt.train.objects import Trackable, children_of, fill_waiting, is_trackable, tracked
+from tfckpt.train.objects import Trackable, children_of
 from tfckpt.train.pending import PendingSave
 from tfckpt.train.restoring import Restoration, warn
 from tfckpt.train.state import write_state
 from tfckpt.train.status import NameBasedStatus, NothingStatus, ObjectStatus, RestoreStatus
+from tfckpt.train.tracking import is_trackable, tracked
 from tfckpt.train.variables import Variable
 
 __all__ = ["Checkpoint"]

@@ -30,7 +30,8 @@ from tfckpt.format.objectkeys import (
     escape_local_names,
     object_key,
 )
-from tfckpt.train.objects import Optimizer, PythonState, children_of, values_of
+from tfckpt.train.objects import PythonState, children_of, values_of
+from tfckpt.train.optimizer import Optimizer
 from tfckpt.train.outputs import value_outputs
 from tfckpt.train.standins import LiveObject
 from tfckpt.train.variables import Variable

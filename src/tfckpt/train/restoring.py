@@ -25,16 +25,11 @@ from tfckpt.errors import CheckpointError, CheckpointWarning
 from tfckpt.format.objectgraph import VARIABLE_VALUE, Attribute, Node, nodes_with_values
 from tfckpt.format.objectkeys import escape_local_name
 from tfckpt.train.adapters import assign_all, memory_of, using_session, waits_for_run
+from tfckpt.train.deferred import Waiting
 from tfckpt.train.fetching import read_values
 from tfckpt.train.loadreport import LoadReport, Mismatch, RestoreError
-from tfckpt.train.objects import (
-    PYTHON_STATE,
-    Optimizer,
-    PythonState,
-    Waiting,
-    children_of,
-    values_of,
-)
+from tfckpt.train.objects import PYTHON_STATE, PythonState, children_of, values_of
+from tfckpt.train.optimizer import Optimizer
 from tfckpt.train.standins import LiveObject
 from tfckpt.train.variables import Variable
 

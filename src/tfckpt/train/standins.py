@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 from tfckpt.errors import VariableError
 from tfckpt.format.dtypes import DType
 from tfckpt.train.adapters import Adapter, assign_all, stand_in
-from tfckpt.train.objects import Optimizer, Trackable, Waiting
+from tfckpt.train.deferred import Waiting
+from tfckpt.train.objects import Trackable
+from tfckpt.train.optimizer import Optimizer
 from tfckpt.train.values import Shape, is_compatible
 from tfckpt.train.variables import SaveSliceInfo, Variable
 
