@@ -127,7 +127,7 @@ class Layout(NamedTuple):
                                    got=f"{len(arrays)}: {got}")
         try:
             moved = move(arrays, shapes)
-        except (ValueError, IndexError, OverflowError):  # what doesn't fit doesn't reshape or unpack either
+        except (ValueError, IndexError, OverflowError):  # reshape and unpacking say what fits
             raise UnsupportedError(f"the shape doesn't fit the layout {self.name}", got=got,
                                    expected=_BOOK[self.name.partition("(")[0]].what) from None
         if shapes is not None and [array.shape for array in moved] != list(map(tuple, shapes)):
