@@ -21,11 +21,16 @@ TABLE = [
     ("squeeze", [(1, 4, 6)], [(4, 6)], (3, 5), (0, (0, 3, 5))),
     ("pointwise", [(1, 1, 4, 6)], [(6, 4)], (5, 3), (0, (0, 0, 3, 5))),
     ("flattened(2,3)", [(24, 5)], [(5, 24)], (4, 1 * 6 + 1 * 3 + 2), (0, ((1 * 3 + 2) * 4 + 1, 4))),
+    ("flattened(2,3)", [(24,)], [(24,)], (1 * 6 + 1 * 3 + 2,), (0, ((1 * 3 + 2) * 4 + 1,))),
+    ("unflattened(2,3)", [(5, 24)], [(24, 5)], (1 * 6 + 1 * 3 + 2, 4),
+     (0, (4, (1 * 3 + 2) * 4 + 1))),
+    ("unflattened(2,3)", [(24,)], [(24,)], (1 * 6 + 1 * 3 + 2,), (0, ((1 * 3 + 2) * 4 + 1,))),
     ("heads_in", [(5, 2, 3)], [(6, 5)], (4, 1), (0, (1, 1, 1))),
     ("heads_bias", [(2, 3)], [(6,)], (4,), (0, (1, 1))),
     ("heads_out", [(2, 3, 5)], [(5, 6)], (1, 4), (0, (1, 1, 1))),
     ("qkv", [(5, 2, 3)] * 3, [(18, 5)], (6 + 4, 1), (1, (1, 1, 1))),
     ("qkv_bias", [(2, 3)] * 3, [(18,)], (12 + 4,), (2, (1, 1))),
+    ("rnn_bias", [(3,)], [(3,), (3,)], (2,), (0, (2,))),
     ("lstm_bias", [(8,)], [(8,), (8,)], (3,), (0, (3,))),
     ("lstm1_kernel", [(5, 8)], [(8, 3), (8, 2)], (2, 1), (0, (1, 4))),  # the first forget gate
     ("lstm1_bias(0)", [(8,)], [(8,), (8,)], (2,), (0, (4,))),
@@ -58,6 +63,7 @@ def test_back_is_where_it_was(name, here, there, at, origin):
     arrays = numbered(here)
     again = layout.back(layout.out(arrays), here)
     assert all(map(np.array_equal, again, arrays))
+    assert layout.shapes_back(there, here) == here
     assert [array.dtype for array in again] == [array.dtype for array in arrays]
 
 

@@ -10,12 +10,16 @@ it) into those of another framework, and back. Map files and live modules call t
     ``depthwise``      […, channels, multiplier]  ↔ [channels × multiplier, 1, …]
     ``squeeze``        [1, …]                     ↔ […]
     ``pointwise``      [1, …, in, out]            ↔ [out, in]
-    ``flattened(h,w)`` [h × w × c, out]           ↔ [out, c × h × w], after a flattened image
+    ``flattened(h,w)`` [h × w × c, out]           ↔ [out, c × h × w], after a flattened image;
+                                                    a vector of that length likewise
+    ``unflattened(h,w)`` [in, h × w × c]          ↔ [c × h × w, in], before an image is made of it;
+                                                    its bias likewise
     ``heads_in``       [in, heads, size]          ↔ [heads × size, in]
     ``heads_bias``     [heads, size]              ↔ [heads × size]
     ``heads_out``      [heads, size, out]         ↔ [out, heads × size]
     ``qkv``            3 × ``heads_in``           ↔ [3 × heads × size, in]
     ``qkv_bias``       3 × ``heads_bias``         ↔ [3 × heads × size]
+    ``rnn_bias``       [units]                    ↔ one of the input, one of the state (zeros)
     ``lstm_bias``      [4 × units]                ↔ one of the input, one of the state (zeros)
     ``lstm1_kernel``   [in + units, 4 × units]    ↔ [4 × units, in], [4 × units, units]
     ``lstm1_bias(f)``  [4 × units]                ↔ as ``lstm_bias``, with f (1 if none is given)
@@ -118,6 +122,25 @@ class Layout(NamedTuple):
         # One byte that is everywhere: only results that are put together take memory.
         return [array.shape for array in
                 self.out([np.broadcast_to(np.int8(0), shape) for shape in shapes])]
+
+    def shapes_back(self, shapes: Sequence[Shape], wanted: Shapes = None) -> list[Shape]:
+        """The shapes in TensorFlow of tensors that have these elsewhere.
+
+        Args:
+            shapes: Shapes in the other framework.
+            wanted: As for `back`.
+
+        Raises:
+            UnsupportedError: As for `back`.
+
+        Example:
+            >>> parse_layout("lstm1_kernel").shapes_back([(32, 4), (32, 8)])
+            [(12, 32)]
+        """
+        import numpy as np  # deferred, as above
+
+        return [array.shape for array in
+                self.back([np.broadcast_to(np.int8(0), shape) for shape in shapes], wanted)]
 
     def _moved(self, move: Move, arrays: Arrays, shapes: Shapes, n_expected: int
                ) -> list[np.ndarray[Any, Any]]:
@@ -249,18 +272,41 @@ def _pointwise_back(arrays: Arrays, shapes: Shapes) -> list[np.ndarray[Any, Any]
     return [_matrix(arrays[0]).T.reshape(_wanted(shapes)[0])]
 
 
+def _channels_first(array: np.ndarray[Any, Any], height: float, width: float
+                    ) -> np.ndarray[Any, Any]:
+    """Rows of an image, in the order that they have with its channels first."""
+    image = array.reshape(int(height), int(width), -1, *array.shape[1:])
+    return image.transpose(2, 0, 1, *range(3, image.ndim)).reshape(array.shape)
+
+
+def _channels_last(array: np.ndarray[Any, Any], height: float, width: float
+                   ) -> np.ndarray[Any, Any]:
+    image = array.reshape(-1, int(height), int(width), *array.shape[1:])
+    return image.transpose(1, 2, 0, *range(3, image.ndim)).reshape(array.shape)
+
+
+def _vector_or_matrix(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    return array if array.ndim == 1 else _matrix(array)
+
+
 def _flattened_out(height: float, width: float, arrays: Arrays, shapes: Shapes
                    ) -> list[np.ndarray[Any, Any]]:
-    _, outputs = arrays[0].shape
-    image = arrays[0].reshape(int(height), int(width), -1, outputs)
-    return [image.transpose(3, 2, 0, 1).reshape(outputs, -1)]
+    return [_channels_first(_vector_or_matrix(arrays[0]), height, width).T]
 
 
 def _flattened_back(height: float, width: float, arrays: Arrays, shapes: Shapes
                     ) -> list[np.ndarray[Any, Any]]:
-    outputs, _ = arrays[0].shape
-    image = arrays[0].reshape(outputs, -1, int(height), int(width))
-    return [image.transpose(2, 3, 1, 0).reshape(-1, outputs)]
+    return [_channels_last(_vector_or_matrix(arrays[0]).T, height, width)]
+
+
+def _unflattened_out(height: float, width: float, arrays: Arrays, shapes: Shapes
+                     ) -> list[np.ndarray[Any, Any]]:
+    return [_channels_first(_vector_or_matrix(arrays[0]).T, height, width)]
+
+
+def _unflattened_back(height: float, width: float, arrays: Arrays, shapes: Shapes
+                      ) -> list[np.ndarray[Any, Any]]:
+    return [_channels_last(_vector_or_matrix(arrays[0]), height, width).T]
 
 
 def _heads_in_out(arrays: Arrays, shapes: Shapes) -> list[np.ndarray[Any, Any]]:
@@ -304,16 +350,20 @@ def _qkv_bias_back(arrays: Arrays, shapes: Shapes) -> list[np.ndarray[Any, Any]]
             for part, shape in zip(_split(arrays[0], 3), _wanted(shapes, 3), strict=True)]
 
 
-def _lstm_bias_out(arrays: Arrays, shapes: Shapes) -> list[np.ndarray[Any, Any]]:
-    (n,) = arrays[0].shape
-    if n % 4:
-        raise ValueError
+def _rnn_bias_out(arrays: Arrays, shapes: Shapes) -> list[np.ndarray[Any, Any]]:
+    (_,) = arrays[0].shape
     import numpy as np  # deferred, as above
 
     return [arrays[0], np.zeros_like(arrays[0])]
 
 
-def _lstm_bias_back(arrays: Arrays, shapes: Shapes) -> list[np.ndarray[Any, Any]]:
+def _lstm_bias_out(arrays: Arrays, shapes: Shapes) -> list[np.ndarray[Any, Any]]:
+    if arrays[0].shape[0] % 4:
+        raise ValueError
+    return _rnn_bias_out(arrays, shapes)
+
+
+def _bias_back(arrays: Arrays, shapes: Shapes) -> list[np.ndarray[Any, Any]]:
     return [arrays[0] + arrays[1]]
 
 
@@ -399,12 +449,15 @@ _BOOK: dict[str, _Kind] = {
     "pointwise": _Kind("[1, ..., in, out]", 1, 1, _pointwise_out, _pointwise_back),
     "flattened": _Kind("[height x width x channels, out]", 1, 1, _flattened_out, _flattened_back,
                        (2, 2)),
+    "unflattened": _Kind("[in, height x width x channels]", 1, 1, _unflattened_out,
+                         _unflattened_back, (2, 2)),
     "heads_in": _Kind("[in, heads, size]", 1, 1, _heads_in_out, _heads_in_back),
     "heads_bias": _Kind("[heads, size]", 1, 1, _heads_bias_out, _heads_bias_back),
     "heads_out": _Kind("[heads, size, out]", 1, 1, _heads_out_out, _heads_in_back),
     "qkv": _Kind("3 x [in, heads, size]", 3, 1, _qkv_out, _qkv_back),
     "qkv_bias": _Kind("3 x [heads, size]", 3, 1, _qkv_bias_out, _qkv_bias_back),
-    "lstm_bias": _Kind("[4 x units]", 1, 2, _lstm_bias_out, _lstm_bias_back),
+    "rnn_bias": _Kind("[units]", 1, 2, _rnn_bias_out, _bias_back),
+    "lstm_bias": _Kind("[4 x units]", 1, 2, _lstm_bias_out, _bias_back),
     "lstm1_kernel": _Kind("[in + units, 4 x units]", 1, 2, _lstm1_kernel_out, _lstm1_kernel_back),
     "lstm1_bias": _Kind("[4 x units]", 1, 2, _lstm1_bias_out, _lstm1_bias_back, (0, 1)),
     "gru_kernel": _Kind("[in, 3 x units]", 1, 1, _gru_kernel_out, _gru_kernel_back),
