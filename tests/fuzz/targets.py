@@ -14,10 +14,12 @@ from typing import NamedTuple
 
 import tfckpt
 from tfckpt.convert.ema import plan_ema
+from tfckpt.convert.mapfiles import read_map
 from tfckpt.convert.relayout import plan_optimizer
 from tfckpt.convert.rename import plan_rename
 from tfckpt.convert.reset import plan_reset
 from tfckpt.convert.reshard import plan_reshard
+from tfckpt.convert.resolving import resolve
 from tfckpt.convert.strip import plan_strip
 from tfckpt.convert.tf1_to_tf2 import plan_tf1_to_tf2
 from tfckpt.convert.tf2_to_tf1 import plan_tf2_to_tf1
@@ -254,6 +256,15 @@ def _state_file(data: bytes) -> None:
     tfckpt.open(folder)
 
 
+def _map(data: bytes) -> None:
+    """A map between frameworks, held against names in both directions."""
+    file = _FOLDER / f"tfckpt-fuzz-{os.getpid()}.json"
+    file.write_bytes(data)
+    name_map = read_map(file)
+    for one in (name_map, name_map.inverted):
+        resolve(one, ["a/0/kernel", "a/1/q", "a/1/k", "a/1/v", "0.weight", "m.0.weight", "step"])
+
+
 class _File:
     """A file of another format, of any bytes."""
 
@@ -318,6 +329,12 @@ TARGETS: dict[str, Target] = {
     "state file": Target(lambda: [b'model_checkpoint_path: "m"\n',
                                   b'model_checkpoint_path: "../m"\n',
                                   b'model_checkpoint_path: "/etc/passwd"\n'], _state_file),
+    "map": Target(lambda: [b'{"tfckpt-map": 1, "name": "m", "here": "A", "there": "B", "rules": ['
+                           b'{"here": "a/{n}/kernel", "there": "[m.]{n-1}.weight", "tied": "t{n}"},'
+                           b'{"here": ["{x}/q", "{x}/k", "{x}/v"], "there": "{x:02}",'
+                           b' "layout": "qkv"}], "constants": [{"there": "{*y}", "for": "{*y}/q",'
+                           b' "value": 1, "dtype": "int64"}], "left_out": [{"here": "step",'
+                           b' "why": "no"}], "tables": {"block": {"1a": "0"}}}'], _map),
     "slice": Target(lambda: [bytes.fromhex("0a04080410030a00")], slices.parse_slice),
     "slice key": Target(lambda: [bytes.fromhex("0070766172000101028483807f")],
                         slices.parse_slice_key),

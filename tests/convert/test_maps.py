@@ -1,0 +1,247 @@
+"""Maps between frameworks: templates both ways, the file's form, and names held against rules."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tfckpt.convert.mapfiles import read_map, shipped_names
+from tfckpt.convert.namemap import encode_map, parse_map
+from tfckpt.convert.resolving import resolve
+from tfckpt.convert.templates import Found, parse_template
+from tfckpt.errors import FormatError, MismatchError, StorageError
+
+WORDS = {"block": {"1a": "0", "2a": "1"}}
+
+# Template, name, what is found in it.
+READS = [
+    ("layer_{n}/w", "layer_12/w", {"n": "12"}),
+    ("layer_{n}/w", "layer_012/w", None),  # it would be written as layer_12
+    ("layer_{n}/w", "layer_-1/w", None),
+    ("block_{n:03}/w", "block_007/w", {"n": "7"}),
+    ("block_{n:03}/w", "block_1234/w", {"n": "1234"}),
+    ("block_{n:03}/w", "block_7/w", None),
+    ("stage{s-1}.{b+1}", "stage0.3", {"s": "1", "b": "2"}),
+    ("stage{s+1}", "stage0", None),
+    ("{name}/kernel", "dense/kernel", {"name": "dense"}),
+    ("{name}/kernel", "a/dense/kernel", None),
+    ("{name}.weight", "a.dense.weight", None),
+    ("{*any}/Adam", "a/dense/kernel/Adam", {"any": "a/dense/kernel"}),
+    ("{n}x{n}", "3x3", {"n": "3"}),
+    ("{n}x{n}", "3x4", None),
+    ("{block}/w", "1/w", {"block": "2a"}),  # as the table says for the other side
+    ("{block}/w", "2/w", None),
+    ("a.b", "aXb", None),
+]
+
+
+@pytest.mark.parametrize(("text", "name", "fields"), READS)
+def test_template_reads_a_name_and_writes_it_again(text, name, fields):
+    template = parse_template(text, WORDS)
+    found = template.find(name)
+    assert found == (None if fields is None else Found(fields))
+    if found:
+        assert template.fill(found.fields) == name
+
+
+def test_template_reads_names_with_and_without_text_that_may_be_missing():
+    template = parse_template("[bert.]pooler.{name}")
+    assert template.find("bert.pooler.bias") == Found({"name": "bias"}, whole=True)
+    assert template.find("pooler.bias") == Found({"name": "bias"}, whole=False)
+    assert template.fill({"name": "bias"}, whole=False) == "pooler.bias"
+
+
+@given(st.lists(st.sampled_from(["{n}", "{b:03}", "{c-2}", "{name}"]), min_size=1, max_size=7),
+       st.sampled_from(["/", "/x/", "."]), st.integers(2, 10 ** 6))
+def test_what_a_template_writes_it_reads(fields, separator, number):
+    template = parse_template(separator.join([*fields, "{*any}"]))
+    values = {**dict.fromkeys("nbc", str(number)), "name": "abc", "any": "de"}
+    assert template.find(template.fill(values)).fields == {
+        field: values[field] for field in template.fields}
+
+
+@pytest.mark.parametrize("text", ["", "{", "a}", "a{b", "[a", "{}", "{1}", "{name:03}", "{n:3}",
+                                  "[a][b]", "{a}{b}", "{a}." * 9, "{a", "[", "]", "{n]", "[{n}]",
+                                  "{n:03x}", "{name-1}", "{*a}/{*b}"])
+def test_template_that_is_not_well_formed_is_refused(text):
+    with pytest.raises(FormatError, match="template"):
+        parse_template(text)
+
+
+MAP = {
+    "tfckpt-map": 1, "name": "mine", "here": "A", "there": "B",
+    "rules": [
+        {"here": "layer_{n}/kernel", "there": "[m.]layers.{n}.weight", "layout": "dense"},
+        {"here": "layer_{n}/bias", "there": "[m.]layers.{n}.bias"},
+        {"here": "embeddings", "there": "[m.]embed.weight", "tied": "head.weight"},
+        {"here": "lstm/kernel", "there": ["lstm.weight_ih_l0", "lstm.weight_hh_l0"],
+         "layout": "lstm1_kernel"},
+        {"here": ["{name}/q", "{name}/k", "{name}/v"], "there": "{name}.qkv", "layout": "qkv"},
+        {"here": "norm/moving_mean", "there": "norm.running_mean"},
+    ],
+    "constants": [{"there": "norm.num_batches_tracked", "for": "norm/moving_mean", "value": 0,
+                   "dtype": "int64"}],
+    "left_out": [{"here": "global_step", "why": "no weight"},
+                 {"there": "{*name}.position_ids", "why": "the numbers from 0"}],
+    "tables": {"block": {"1a": "0", "2a": "1"}},
+    "metadata": {"format": "pt"},
+}
+
+
+def test_map_is_read_and_written_again():
+    assert encode_map(parse_map(MAP)) == MAP
+
+
+def broken(change):
+    value = json.loads(json.dumps(MAP))
+    change(value)
+    return value
+
+
+ROW = MAP["rules"][0]
+BROKEN = [
+    (lambda m: m.pop("rules"), "at the map: expected also rules, got 'constants, here, left_out,"
+                               " metadata, name, tables, tfckpt-map, there'"),
+    (lambda m: m.update(version=2), "at the map: expected only constants, here, left_out, metadata,"
+                                    " name, rules, tables, tfckpt-map, there, got 'version'"),
+    (lambda m: m.update({"tfckpt-map": 2}), "at tfckpt-map: expected 1, got 2"),
+    (lambda m: m.update(rules=[]), "at rules: expected one rule or more, got []"),
+    (lambda m: m.update(name=""), "at name: expected text, got ''"),
+    (lambda m: m["rules"].append(3), "at rules[6]: expected an object, got 3"),
+    (lambda m: m["rules"][0].update(layout="dens"),
+     "at rules[0].layout: no layout has this name: expected one of same, dense,"),
+    (lambda m: m["rules"][3].update(there="x"),
+     "at rules[3].there: expected 2 names for the layout lstm1_kernel, got 'x'"),
+    (lambda m: m["rules"][0].update(there="weight"),
+     "at rules[0]: expected the fields of layer_{n}/kernel, got 'weight'"),
+    (lambda m: m["rules"][1].update(here="layer_{n/bias"),
+     "at rules[1].here: a template's brackets don't pair: got 'layer_{n/bias'"),
+    (lambda m: m["rules"][3].update(tied="x"),
+     "at rules[3].tied: expected none beside several names there, got 'x'"),
+    (lambda m: m["left_out"][0].pop("why"), "at left_out[0]: expected also why, got 'here'"),
+    (lambda m: m["constants"][0].update(dtype="float8"),
+     "at constants[0].dtype: expected one of int32, int64, float32, float64, bool, got 'float8'"),
+    (lambda m: m["constants"][0].update(value="0"),
+     "at constants[0].value: expected a number, got '0'"),
+    (lambda m: m["tables"].update(block={"1": "0", "2": "0"}),
+     "at tables.block: expected each text once on both sides, got {'1': '0', '2': '0'}"),
+    (lambda m: m["tables"].update(n={"1": "0"}),
+     "at tables.n: expected a field of more than one letter, got 'n'"),
+]
+
+
+@pytest.mark.parametrize(("change", "told"), BROKEN)
+def test_map_of_another_form_is_refused_by_the_place(change, told):
+    with pytest.raises(FormatError) as caught:
+        parse_map(broken(change), "mine.json")
+    assert str(caught.value).startswith(f"the map has another form {told}")
+    assert str(caught.value).endswith("(file mine.json)")
+
+
+def test_rules_with_their_fields_say_what_becomes_what():
+    found = resolve(parse_map(MAP), ["layer_0/kernel", "layer_11/bias", "embeddings", "x/k", "x/q",
+                                     "x/v", "lstm/kernel", "norm/moving_mean", "global_step"])
+    assert [(move.sources, move.targets, move.tied, move.layout.name) for move in found.moves] == [
+        (("layer_0/kernel",), ("m.layers.0.weight",), (), "dense"),
+        (("layer_11/bias",), ("m.layers.11.bias",), (), "same"),
+        (("embeddings",), ("m.embed.weight",), ("head.weight",), "same"),
+        (("x/q", "x/k", "x/v"), ("x.qkv",), (), "qkv"),
+        (("lstm/kernel",), ("lstm.weight_ih_l0", "lstm.weight_hh_l0"), (), "lstm1_kernel"),
+        (("norm/moving_mean",), ("norm.running_mean",), (), "same"),
+    ]
+    assert [item.target for item in found.constants] == ["norm.num_batches_tracked"]
+    assert found.left_out == (("global_step", "no weight"),)
+    assert found.problems == ()
+    kernel = np.arange(6).reshape(2, 3)
+    assert found.moves[0].apply([kernel])[0].tolist() == kernel.T.tolist()
+
+
+def test_inverted_map_leads_back():
+    found = resolve(parse_map(MAP).inverted, [
+        "layers.0.weight", "m.layers.1.weight", "m.embed.weight", "head.weight", "x.qkv",
+        "lstm.weight_hh_l0", "lstm.weight_ih_l0", "norm.running_mean", "norm.num_batches_tracked",
+        "m.position_ids"])
+    assert [(move.sources, move.targets) for move in found.moves] == [
+        (("layers.0.weight",), ("layer_0/kernel",)),
+        (("m.layers.1.weight",), ("layer_1/kernel",)),
+        (("m.embed.weight",), ("embeddings",)),
+        (("x.qkv",), ("x/q", "x/k", "x/v")),
+        (("lstm.weight_ih_l0", "lstm.weight_hh_l0"), ("lstm/kernel",)),
+        (("norm.running_mean",), ("norm/moving_mean",)),
+    ]
+    assert found.left_out == (("norm.num_batches_tracked", "the same in every model"),
+                              ("m.position_ids", "the numbers from 0"),
+                              ("head.weight", "tied to m.embed.weight"))
+    assert found.constants == found.problems == ()
+    kernel = np.arange(6).reshape(2, 3)
+    assert found.moves[0].apply([kernel])[0].tolist() == kernel.T.tolist()
+
+
+def test_tied_name_alone_will_do():
+    found = resolve(parse_map(MAP).inverted, ["head.weight"])
+    assert found.moves[0].sources == ("head.weight",)
+    assert found.left_out == ()
+
+
+def test_wanted_names_choose_the_form_and_the_tied_ones():
+    names = ["layer_0/kernel", "embeddings", "norm/moving_mean", "layer_1/bias"]
+    found = resolve(parse_map(MAP), names,
+                    ["layers.0.weight", "embed.weight", "more", "a.position_ids"])
+    assert [(move.targets, move.tied) for move in found.moves] == [
+        (("layers.0.weight",), ()), (("embed.weight",), ())]
+    assert found.unused == ("norm/moving_mean", "layer_1/bias")
+    assert found.missing == ("more",)
+    assert found.constants == ()
+    found = resolve(parse_map(MAP), names, ["m.layers.0.weight", "m.embed.weight", "head.weight"])
+    assert [(move.targets, move.tied) for move in found.moves] == [
+        (("m.layers.0.weight",), ()), (("m.embed.weight",), ("head.weight",))]
+
+
+def test_all_names_that_do_not_fit_are_told_at_once():
+    name_map = parse_map(MAP)
+    found = resolve(name_map, ["layer_0/kernl", "x/q", "x/v", "layer_00/bias"])
+    with pytest.raises(MismatchError) as caught:
+        found.raise_if_wrong(name_map, "model.ckpt")
+    assert str(caught.value) == """\
+the map mine doesn't cover the names, from A to B (file model.ckpt)
+  layer_0/kernl: no rule; the nearest is layer_{n}/kernel -> [m.]layers.{n}.weight
+  layer_00/bias: no rule; the nearest is layer_{n}/bias -> [m.]layers.{n}.bias
+  x/q, x/v: the layout qkv also takes x/k
+Every name needs a rule, or a line under left_out that says why it has none: `tfckpt maps mine`\
+ prints the map."""
+
+
+def test_two_tensors_for_one_place_are_told():
+    twice = {**MAP, "rules": [{"here": "a/{name}", "there": "{name}"},
+                              {"here": "b/{name}", "there": "{name}"},
+                              {"here": "[c/]d/{name}", "there": "d.{name}"},
+                              {"here": "e/{n}", "there": "f.{n-3}"}]}
+    assert resolve(parse_map(twice), ["a/w", "b/w", "c/d/w", "d/w", "e/1"]).problems == (
+        "c/d/w, d/w: two names for one place of a rule",
+        "e/1: no name is made of it by f.{n-3}",
+        "w: 2 tensors become this one")
+
+
+@pytest.mark.parametrize("name", shipped_names())
+def test_shipped_map_is_called_as_its_file_and_is_written_as_it_is_read(name):
+    found = read_map(name)
+    assert found.name == name
+    assert encode_map(parse_map(encode_map(found))) == encode_map(found)
+
+
+def test_map_that_is_none_is_refused(tmp_path):
+    with pytest.raises(StorageError) as caught:
+        read_map("hf-brt")
+    assert str(caught.value) == (
+        "no map that ships has this name, and it is no file: got 'hf-brt'\n"
+        "Did you mean hf-bert? `tfckpt maps` lists those that ship.")
+    file = tmp_path / "pairs.json"
+    file.write_text('{"old": "new"}')
+    with pytest.raises(FormatError, match="the file is not a map between frameworks"):
+        read_map(file)
+    file.write_text(json.dumps(MAP))
+    assert read_map(file).name == "mine"
