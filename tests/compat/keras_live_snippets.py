@@ -163,25 +163,6 @@ def slots(folder):
     return found
 
 
-def mirrored(folder):
-    (cpu,) = tf.config.list_physical_devices("CPU")  # as two; only in a process that is new
-    tf.config.set_logical_device_configuration(cpu, 2 * [tf.config.LogicalDeviceConfiguration()])
-    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
-    with strategy.scope():
-        v = tf.Variable([1.0, 2.0], name="v")
-        total = tf.Variable(4.0, synchronization=tf.VariableSynchronization.ON_READ,
-                            aggregation=tf.VariableAggregation.SUM, name="total")
-    same = same_files(folder, {"v": v, "total": total})
-    before = total.numpy()
-    v.assign([0.0, 0.0])
-    total.assign(0.0)
-    tfckpt.Checkpoint(v=v, total=total).read(os.path.join(folder, "theirs")).assert_consumed()
-    path = tfckpt.Saver([v, total]).save(None, os.path.join(folder, "names"))
-    return {"replicas": len(strategy.experimental_local_results(v)), "same": same,
-            "values": [value.numpy().tolist() for value in strategy.experimental_local_results(v)],
-            "total": bool(total.numpy() == before), "names": tfckpt.list_variables(path)}
-
-
 def sharded(folder):
     """A variable of the ParameterServerStrategy: one tensor in slices."""
     from tensorflow.python.distribute.sharded_variable import ShardedVariable

@@ -14,7 +14,6 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
-from tensorflow.python.distribute import sharded_variable
 from tensorflow.python.ops import (
     ref_variable,
     resource_variable_ops,
@@ -25,6 +24,12 @@ from tensorflow.python.trackable import base, python_state
 from tensorflow.python.training import checkpoint_utils
 from tensorflow.python.training.saving import saveable_object
 
+from tfckpt.tensorflow.graphvariables import (
+    GraphSavingVariable,
+    GraphVariable,
+    assign_variables,
+    read_variables,
+)
 from tfckpt.tensorflow.initial import begin_with, computed
 from tfckpt.tensorflow.leaves import EagerVariable, SavingVariable
 from tfckpt.tensorflow.parents import (
@@ -33,12 +38,8 @@ from tfckpt.tensorflow.parents import (
     TensorFlowSaveable,
     TensorFlowState,
 )
-from tfckpt.tensorflow.sessions import (
-    GraphVariable,
-    assign_variables,
-    initialize,
-    read_variables,
-)
+from tfckpt.tensorflow.sessions import initialize
+from tfckpt.tensorflow.shards import is_in_shards
 from tfckpt.train.adapters import Adapter, stand_in
 from tfckpt.train.variables import PartitionedVariable
 
@@ -61,10 +62,11 @@ class TensorFlowAdapter(Adapter):
             return PartitionedVariable.of_parts([stand_in(part) for part in live])
         if isinstance(live, saveable_object.SaveableObject):
             return TensorFlowSaveable(live, memory, self)
-        if isinstance(live, sharded_variable.ShardedVariableMixin):
+        if is_in_shards(live):
             return TensorFlowObject(live, memory, self)
         if isinstance(live, variables.Variable) or resource_variable_ops.is_resource_variable(live):
-            return SavingVariable(live, memory, self)
+            in_graph = getattr(live, "_in_graph_mode", False)
+            return (GraphSavingVariable if in_graph else SavingVariable)(live, memory, self)
         if not isinstance(live, base.Trackable):
             return None
         if isinstance(live, python_state.PythonState):

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
 
+from tfckpt.tensorflow.saveables import specs_of
+
 if TYPE_CHECKING:
     import numpy as np
 
@@ -22,7 +24,9 @@ def begin_with(variable: Any, array: np.ndarray[Any, Any]) -> None:
     with variable.graph.as_default(), tf.control_dependencies(None), tf.device("/cpu:0"):
         value = tf.numpy_function(lambda: array, [], variable.dtype.base_dtype, stateful=True)
         value.set_shape(array.shape)
-        variable._initializer_op = tf.compat.v1.assign(variable, value).op  # noqa: SLF001 - as TensorFlow does
+        # Its own saving code knows all places of a variable that is in several.
+        assigned = specs_of(variable)[0].saveable.restore([value], None)
+        variable._initializer_op = assigned.op if tf.is_tensor(assigned) else assigned  # noqa: SLF001 - as TensorFlow does
         variable._initial_value = value  # noqa: SLF001 - likewise
 
 

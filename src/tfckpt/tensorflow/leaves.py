@@ -76,21 +76,23 @@ class SavingVariable(TensorFlowVariable):
     TensorFlow's own saving code says what is stored, and spreads what is restored.
     """
 
-    @property
-    def _saveable(self) -> Any:
+    def saveable(self, name: str = "value") -> Any:
+        """What TensorFlow's saving code makes of it: a SaveableObject."""
         (factory,) = saveable_object_util.saveable_objects_from_trackable(self.live).values()
-        return factory(name="value") if callable(factory) else factory
+        return factory(name=name) if callable(factory) else factory
 
     @property
     def dtype(self) -> DType:
         # Not its own: that of an AutoCastVariable changes with the scope that it is used in, and
         # that of a Keras 3 variable is text.
-        return as_dtype(self._saveable.specs[0].dtype.base_dtype.name)
+        return as_dtype(self.saveable().specs[0].dtype.base_dtype.name)
 
     def read(self) -> np.ndarray[Any, Any]:
-        tensor = self._saveable.specs[0].tensor
+        tensor = self.saveable().specs[0].tensor
+        if tensor is None:
+            raise VariableError("the variable has no value yet", tensor=self.full_name)
         return array_of(tensor)
 
     def write(self, array: np.ndarray[Any, Any]) -> None:
-        saveable = self._saveable
+        saveable = self.saveable()
         saveable.restore([tensor_of(array, saveable.specs[0].dtype)], None)

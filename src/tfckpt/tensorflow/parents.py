@@ -14,6 +14,7 @@ from tensorflow.python.training.saving import saveable_object, saveable_object_u
 
 from tfckpt.errors import UnsupportedError, VariableError
 from tfckpt.format.objectgraph import VARIABLE_VALUE
+from tfckpt.tensorflow.graphed import graphed, lazy_values, restore_values
 from tfckpt.tensorflow.order import Ordered, uid_of
 from tfckpt.tensorflow.saveables import (
     Spec,
@@ -24,7 +25,7 @@ from tfckpt.tensorflow.saveables import (
     specs_for_saver,
     specs_of,
 )
-from tfckpt.tensorflow.sessions import graphed, lazy_values, restore_values
+from tfckpt.tensorflow.shards import is_in_shards, name_of, shards_of, the_same
 from tfckpt.tensorflow.tensors import tensor_of
 from tfckpt.train.adapters import stand_in
 from tfckpt.train.deferred import Waiting
@@ -92,6 +93,14 @@ class TensorFlowObject(Ordered, LiveObject):
     @property
     def full_name(self) -> str:
         return str(util.get_full_name(self.live))
+
+    @property
+    def saver_name(self) -> str:
+        return name_of(self.live) if self.takes_slots else ""
+
+    @property
+    def takes_slots(self) -> bool:  # type: ignore[override]  # only read
+        return is_in_shards(self.live)
 
     def own_values(self) -> dict[str, Any]:
         return self._values(None, self._specs)
@@ -177,6 +186,8 @@ class TensorFlowOptimizer(TensorFlowObject, LiveOptimizer):
             slot = self.live.get_slot(var.live, name)
         except (AttributeError, KeyError):  # not a variable, or none that it knows
             return None
+        if is_in_shards(slot):
+            slot = the_same(slot, self.memory, (id(var.live), name))
         return None if slot is None else stand_in(slot)
 
     def makes_slots(self) -> bool:
@@ -184,9 +195,13 @@ class TensorFlowOptimizer(TensorFlowObject, LiveOptimizer):
 
     def make_slot(self, var: Any, slot_name: str, value: Any, dtype: Any = None,
                   name: str | None = None) -> Any:
-        position = _Position(Waiting(0, lambda _: None), value)
-        self.live._create_or_restore_slot_variable(  # noqa: SLF001 - as TensorFlow does
-            slot_variable_position=position, slot_name=slot_name, variable=var.live)
+        parts = shards_of(var.live, value) if is_in_shards(var.live) else [(var.live, value)]
+        for part, array in parts:
+            position = _Position(Waiting(0, lambda _: None), array)
+            self.live._create_or_restore_slot_variable(  # noqa: SLF001 - as TensorFlow does
+                slot_variable_position=position, slot_name=slot_name, variable=part)
+        if is_in_shards(var.live):
+            self.live._create_slots_for_sharded_variables(var.live.variables)  # noqa: SLF001 - as Keras does
         return self.get_slot(var, slot_name)
 
     def wait_for_slot(self, var: Variable, slot_name: str, waiting: Waiting) -> None:

@@ -36,7 +36,8 @@ from tfckpt.core.discovery import as_path
 from tfckpt.core.opening import open_source
 from tfckpt.core.plan import Plan
 from tfckpt.errors import GraphStateError, VariableError
-from tfckpt.tensorflow.sessions import prepare
+from tfckpt.tensorflow.graphvariables import prepare
+from tfckpt.tensorflow.leaves import SavingVariable
 from tfckpt.train.adapters import stand_in, using_session
 from tfckpt.train.both import shared_plan, split_shared
 from tfckpt.train.checkpoint import Checkpoint
@@ -129,7 +130,7 @@ class ScaffoldSaver:
         if isinstance(objects, Checkpoint):
             return None, objects
         if objects is None:
-            objects = {"var_list": dict(self._lives(in_parts=True))}
+            objects = {"var_list": dict(self._lives())}
         if isinstance(objects, Mapping):
             objects = tf.train.Checkpoint(**objects)
         if not isinstance(objects, tf.train.Checkpoint):
@@ -139,15 +140,13 @@ class ScaffoldSaver:
         children.pop("save_counter", None)  # saves are counted by the global step
         return objects, Checkpoint(**{name: child.live for name, child in children.items()})
 
-    def _lives(self, *, in_parts: bool) -> Iterator[tuple[str, Any]]:
-        """TensorFlow's variables by name; of those in parts each part, or a list of them."""
+    def _lives(self) -> Iterator[tuple[str, Any]]:
+        """TensorFlow's variables by name; of those in parts each part."""
         for name, value in self._saver.variables.items():
-            if not isinstance(value, PartitionedVariable):
-                yield name, value.live
-            elif in_parts:
+            if isinstance(value, PartitionedVariable):
                 yield from ((part.live.op.name, part.live) for part in value)  # type: ignore[attr-defined]  # a stand-in's
             else:
-                yield name, [part.live for part in value]  # type: ignore[attr-defined]  # likewise
+                yield name, value.live
 
     def _made_graph_saver(self, objects: Any) -> Any:
         """TensorFlow's saver of the first format: by it exported graphs are restored.
@@ -155,7 +154,11 @@ class ScaffoldSaver:
         None for objects that TensorFlow doesn't know; their graphs are exported without.
         """
         if self._formats[0] == "tf1":
-            return tf.compat.v1.train.Saver(dict(self._lives(in_parts=False)), sharded=True)
+            # TensorFlow's takes no dict of variables that are in several places.
+            return tf.compat.v1.train.Saver({
+                name: value.saveable(name) if isinstance(value, SavingVariable) else
+                [part.live for part in value] if isinstance(value, PartitionedVariable)  # type: ignore[attr-defined]  # a stand-in's
+                else value.live for name, value in self._saver.variables.items()}, sharded=True)
         if objects is None:
             return None
         saveables = graph_view.ObjectGraphView(objects).frozen_saveable_objects()

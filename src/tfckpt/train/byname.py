@@ -18,7 +18,14 @@ from tfckpt.train.deferred import Waiting
 from tfckpt.train.fetching import read_values
 from tfckpt.train.graphview import GraphView, Stored, view_objects
 from tfckpt.train.loadreport import LoadReport, Mismatch, RestoreError
-from tfckpt.train.restoring import claim, is_claimed, mismatch, next_number, unreadable
+from tfckpt.train.restoring import (
+    claim,
+    is_claimed,
+    is_claimed_since,
+    mismatch,
+    next_number,
+    unreadable,
+)
 from tfckpt.train.standins import LiveObject
 from tfckpt.train.variables import Variable
 
@@ -85,7 +92,7 @@ class NamedRestoration:
         """Restore, in a session, what is in a graph; `restore` only found what it is."""
         with using_session(session):
             self._load([pair for pair in self._in_graph
-                        if not is_claimed(pair[0], self.number + 1)])
+                        if not is_claimed_since(pair[0], self.number)])
 
     def _find(self, view: GraphView) -> list[tuple[Variable, Entry]]:
         """Each variable that is in the checkpoint, and has nothing newer, with its entry."""

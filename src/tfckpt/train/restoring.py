@@ -33,8 +33,8 @@ from tfckpt.train.optimizer import Optimizer
 from tfckpt.train.standins import LiveObject
 from tfckpt.train.variables import Variable
 
-__all__ = ["Restoration", "claim", "describe", "is_claimed", "mismatch", "next_number",
-           "unreadable", "warn"]
+__all__ = ["Restoration", "claim", "describe", "is_claimed", "is_claimed_since",
+           "mismatch", "next_number", "unreadable", "warn"]
 
 _logger = logging.getLogger("tfckpt")
 _numbers = itertools.count(1)
@@ -210,7 +210,7 @@ class Restoration:
         """Slots whose optimizer and variable are both there, one of them only now."""
         slots = {slot: None for n, _ in new for slot in self._slots.get(n, ())}
         return [slot for slot in slots if isinstance(self.bound(slot.optimizer), Optimizer)
-                and isinstance(self.bound(slot.variable), Variable)]
+                and _takes_slots(self.bound(slot.variable))]
 
     def _bind_slot(self, slot: _Slot, new: list[tuple[int, Any]]) -> bool:
         found = self.bound(slot.optimizer).get_slot(self.bound(slot.variable), slot.name)
@@ -282,7 +282,7 @@ class Restoration:
 
         What a restore asked for later has restored since stays as it is.
         """
-        loads = [load for load in self._in_graph if not is_claimed(load.value, self.number + 1)]
+        loads = [load for load in self._in_graph if not is_claimed_since(load.value, self.number)]
         try:
             arrays = self._read(loads)
         finally:
@@ -420,9 +420,14 @@ def claim(value: Any, number: int) -> None:
 
 def is_claimed(value: Any, number: int) -> bool:
     """Whether an object has its values from this restore, or from one asked for later."""
+    return memory_of(value).get("_restored_by", 0) == number or is_claimed_since(value, number)
+
+
+def is_claimed_since(value: Any, number: int) -> bool:
+    """Whether an object has its values from a restore that was asked for later than this one."""
     restored_by: int = memory_of(value).get("_restored_by", 0)
-    return restored_by >= number or (hasattr(type(value), "is_stand_in")
-                                     and value.is_restored_since(number))
+    return restored_by > number or (hasattr(type(value), "is_stand_in")
+                                    and value.is_restored_since(number))
 
 
 def warn(text: str) -> None:
@@ -468,6 +473,10 @@ def _wait(parent: Any, name: str, waiting: Waiting) -> None:
         parent.wait_for_child(name, waiting)
     else:
         parent.__dict__.setdefault("_waiting", {}).setdefault(name, []).append(waiting)
+
+
+def _takes_slots(value: Any) -> bool:
+    return isinstance(value, Variable) or (isinstance(value, LiveObject) and value.takes_slots)
 
 
 def _set_values(value: Any, arrays: dict[str, Any]) -> None:

@@ -44,7 +44,7 @@ from tfckpt.train.objects import PythonState, Trackable, values_of
 from tfckpt.train.outputs import value_outputs
 from tfckpt.train.pending import PendingSave
 from tfckpt.train.retention import Retention
-from tfckpt.train.standins import LiveObject
+from tfckpt.train.standins import LiveObject, LiveVariable
 from tfckpt.train.storednames import StoredNames
 from tfckpt.train.values import as_array
 from tfckpt.train.variables import PartitionedVariable, Variable
@@ -489,6 +489,8 @@ def _checked(value: Any, name: str) -> Any:
     value = stand_in(value)
     if isinstance(value, (list, tuple)):
         return PartitionedVariable.of_parts([stand_in(part) for part in value])
+    if isinstance(value, LiveVariable):
+        value.prepare()  # now: before the first save the graph may be finalized
     if isinstance(value, (Variable, PartitionedVariable)) or (
             isinstance(value, Trackable) and _stored(name, value)):
         return value

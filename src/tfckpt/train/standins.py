@@ -100,6 +100,9 @@ class LiveVariable(_StandIn, Variable):
         The array is nobody else's: it may be kept, and written to.
         """
 
+    def prepare(self) -> None:
+        """Have the framework's graph get what reading and setting it takes, if that is anything."""
+
     @property
     def name(self) -> str:
         return f"{self.full_name}:0"
@@ -135,7 +138,12 @@ class LiveObject(_StandIn, Trackable):
 
     Subclasses say which. Values are arrays, text, or objects with an ``output`` method that
     makes the tensor to write; see `values_of`.
+
+    Attributes:
+        takes_slots: Whether an optimizer may keep slots for it, as for a variable.
     """
+
+    takes_slots = False
 
     def __init__(self, live: Any, memory: dict[str, Any], adapter: Adapter) -> None:
         self._stand_for(live, memory, adapter)
