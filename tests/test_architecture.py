@@ -21,13 +21,14 @@ ARROWS = {
     "train": {"core", "format", "storage", "errors"},
     "convert": {"core", "format", "errors"},
     "tensorflow": {"train", "convert", "core", "format", "errors"},
+    "jax": {"train", "convert", "core", "format", "errors"},
     "keras": {"convert", "core", "format", "errors"},
     "report": {"core", "format", "errors"},
     "cli": {"report", "keras", "convert", "train", "core", "errors", "_version"},
     "tfckpt": {"convert", "train", "core", "errors", "_version"},
 }
 # Of files that a framework writes.
-ROOM_OF = {"h5py": "keras", "orbax.checkpoint": "core", "msgpack": "core"}
+ROOM_OF = {"flax": "jax", "h5py": "keras", "orbax.checkpoint": "core", "msgpack": "core"}
 FRAMEWORKS = {"tensorflow", "keras", "tf_keras", "torch", "jax", "flax", "safetensors", "h5py",
               "orbax", "msgpack"}
 

@@ -14,7 +14,12 @@ restore has to remember of a live object is kept here, by its identity, for as l
     leaf         `LiveVariable`: one value, with dtype, shape and full name
     parent       `LiveObject`: children by name, and values of its own if it has any
     optimizer    `LiveOptimizer`: keeps variables for other variables (slots)
+    tree         `LiveObject`: a structure whose values never change, only what holds them
     ============ ===================================================================
+
+Most frameworks have variables: objects that are the same after they got another value. Where
+values themselves stand in plain dicts and lists, a variable is a place in one of these. Such a
+structure is a *tree*; what it is set on holds its stand-in, and users hold the tree.
 
 The kinds are in train/standins.py.
 """
@@ -35,13 +40,15 @@ from tfckpt.errors import VariableTypeError
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["Adapter", "adapters", "any_framework", "arrays_of", "assign_all", "current_session",
-           "initialize", "memory_of", "stand_in", "using_session", "waits_for_run"]
+__all__ = ["Adapter", "adapters", "any_framework", "arrays_of", "assign_all", "check_settable",
+           "current_session", "initialize", "memory_of", "stand_in", "tree_of", "using_session",
+           "waits_for_run"]
 
 # By the root package of a class that an object is an instance of. If it is one of several (a
 # Keras model is also TensorFlow's), the first adapter that knows it has it.
 _MODULES = {
     "tensorflow": "tfckpt.tensorflow.adapter",
+    "jax": "tfckpt.jax.adapter",
 }
 
 
@@ -59,6 +66,21 @@ class Adapter(ABC):
             live: The object.
             memory: What is remembered of it from stand-in to stand-in. It must not refer to
                 the object, which would then never die.
+        """
+
+    def tree(self, value: Any) -> Any:
+        """The stand-in of a structure that holds values of the framework in plain containers.
+
+        The same one for the same structure, for as long as anybody has it. None for anything
+        else, as for all that there is where a framework has variables.
+        """
+        return None
+
+    def check_settable(self, leaves: Sequence[Any]) -> None:  # noqa: B027 - most take any value
+        """See that these leaves can be given another value.
+
+        Raises:
+            VariableError: Some can't; with all of them.
         """
 
     def read_all(self, leaves: Sequence[Any]) -> list[np.ndarray[Any, Any]]:
@@ -173,6 +195,17 @@ def stand_in(value: Any) -> Any:
     return made
 
 
+def tree_of(value: Any) -> Any:
+    """The stand-in of a framework's values in plain containers; None if it is no such thing.
+
+    Who sets it on an object has to keep it, as the values have no identity of their own.
+    """
+    if "jax" not in sys.modules:  # the only one that has such
+        return None
+    return next((made for adapter in adapters() if (made := adapter.tree(value)) is not None),
+                None)
+
+
 def _refer(value: Any) -> weakref.ref[Any]:
     number = id(value)
 
@@ -229,6 +262,20 @@ def assign_all(pairs: Iterable[tuple[Any, np.ndarray[Any, Any]]], *,
             variable.restore(array, as_initial=as_initial)
     for adapter, own in waiting.items():
         adapter.assign_all(own)
+
+
+def check_settable(takers: Iterable[Any]) -> None:
+    """See that live objects can be given other values, each adapter asked once.
+
+    Raises:
+        VariableError: Some can't.
+    """
+    asked: dict[Adapter, list[Any]] = {}
+    for taker in takers:
+        if hasattr(type(taker), "is_stand_in"):
+            asked.setdefault(taker.adapter, []).append(taker)
+    for adapter, own in asked.items():
+        adapter.check_settable(own)
 
 
 def waits_for_run(value: Any) -> bool:

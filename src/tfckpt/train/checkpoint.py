@@ -16,7 +16,7 @@ from tfckpt.core.plan import Plan
 from tfckpt.core.source import Source
 from tfckpt.core.writer import write_plan
 from tfckpt.errors import CheckpointNotFoundError, VariableError, VariableTypeError
-from tfckpt.train.adapters import stand_in, using_session
+from tfckpt.train.adapters import stand_in, tree_of, using_session
 from tfckpt.train.byname import NamedRestoration
 from tfckpt.train.deferred import fill_waiting
 from tfckpt.train.fetching import open_for_objects
@@ -69,10 +69,10 @@ class Checkpoint(Trackable):
         self.__dict__["_attached"] = {}
         if root is not None:
             self._set_root(root)
-            kwargs["root"] = self.__dict__["_root"]
+            kwargs["root"] = self.__dict__["_root"] if tree_of(root) is None else root
         for name, value in sorted(kwargs.items()):
             setattr(self, name, value)
-            child = self.__dict__[name]
+            child = self._children().get(name, self.__dict__[name])
             if isinstance(child, weakref.ref):
                 continue  # found through the reference, and not kept alive
             if not is_trackable(child):
@@ -87,10 +87,14 @@ class Checkpoint(Trackable):
     _save_counter: Variable | None
 
     def _set_root(self, root: Any) -> None:
-        target = root() if isinstance(root, weakref.ref) else tracked(root)
-        if not is_trackable(target):
+        tree = tree_of(root)
+        if tree is not None:
+            target = tree
+        else:
+            target = root() if isinstance(root, weakref.ref) else tracked(root)
+        if not is_trackable(target) or (tree is not None and isinstance(tree, Variable)):
             raise VariableTypeError("the root is nothing that a checkpoint can save",
-                                    got=repr(target))
+                                    got=repr(target if tree is None else root))
         self.__dict__["_root"] = root if isinstance(root, weakref.ref) else target
 
     def _trackable_children(self) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from tfckpt.core.index import Entry
 from tfckpt.core.opening import open_source
 from tfckpt.core.source import Source
 from tfckpt.format.dtypes import STRING, VARIANT
-from tfckpt.train.adapters import any_framework
+from tfckpt.train.adapters import any_framework, check_settable
 from tfckpt.train.storedvariants import StoredVariants
 
 if TYPE_CHECKING:
@@ -43,7 +43,11 @@ def read_values(source: Source, wanted: Sequence[tuple[Entry, Any]]) -> list[Any
 
     Raises:
         CheckpointError: One of them can't be read.
+        VariableError: An object can't take another value where it is.
     """
+    if any_framework():
+        check_settable(taker for _, taker in wanted)
+
     def read(item: tuple[Entry, Any]) -> Any:
         return _read_value(source, *item)
 

@@ -15,7 +15,7 @@ import collections
 from abc import abstractmethod
 from typing import Any
 
-from tfckpt.train.adapters import any_framework, stand_in
+from tfckpt.train.adapters import any_framework, stand_in, tree_of
 from tfckpt.train.deferred import Waiting, fill_waiting
 from tfckpt.train.dicts import TrackedDict
 from tfckpt.train.lists import TrackedList
@@ -64,15 +64,18 @@ class Trackable(Parent):
             return
         if name in self.__dict__ and self.__dict__[name] is value:
             return
-        value = tracked(value)
-        is_child = is_trackable(value)
+        tree = tree_of(value)
+        if tree is None:
+            value = tracked(value)
+        child = value if tree is None else tree  # the attribute stays the structure that was set
+        is_child = tree is not None or is_trackable(value)
         if is_child:  # first, as a setter of the user's own may track more
-            self._children()[name] = value  # a name keeps its place when it is set again
+            self._children()[name] = child  # a name keeps its place when it is set again
         else:
             self._children().pop(name, None)
         object.__setattr__(self, name, value)
         if is_child:
-            fill_waiting(self, name, value)
+            fill_waiting(self, name, child)
 
     def __delattr__(self, name: str) -> None:
         object.__delattr__(self, name)

@@ -28,7 +28,7 @@ from tfckpt.errors import (
 )
 from tfckpt.format.objectgraph import OBJECT_GRAPH_KEY
 from tfckpt.format.objectkeys import escape_local_name
-from tfckpt.train.adapters import adapters, assign_all, stand_in, using_session
+from tfckpt.train.adapters import adapters, assign_all, stand_in, tree_of, using_session
 from tfckpt.train.fetching import open_for_objects, read_values
 from tfckpt.train.graphs import GraphKeys, executing_eagerly, get_collection
 from tfckpt.train.graphview import Stored
@@ -46,6 +46,7 @@ from tfckpt.train.pending import PendingSave
 from tfckpt.train.retention import Retention
 from tfckpt.train.standins import LiveObject, LiveVariable
 from tfckpt.train.storednames import StoredNames
+from tfckpt.train.treenames import names_of_tree
 from tfckpt.train.values import as_array
 from tfckpt.train.variables import PartitionedVariable, Variable
 
@@ -169,6 +170,8 @@ class Saver:
         """
         if self._by_name is None:
             raise GraphStateError("build() wasn't called on a Saver made with defer_build=True")
+        if self._var_list is not None and tree_of(self._var_list) is not None:
+            self._by_name = _by_name(self._var_list)  # a step may have put new trees in there
         return self._by_name
 
     @property
@@ -430,12 +433,17 @@ def _by_name(given: Iterable[Any] | Mapping[str, Any]) -> dict[str, Any]:
         VariableError: Two variables have one name, or one variable has two.
         VariableTypeError: Something can't be saved.
     """
-    if isinstance(given, Mapping):
+    tree = tree_of(given)
+    if isinstance(tree, LiveObject) and not isinstance(given, (list, tuple)):
+        found = names_of_tree(given, tree)
+    elif isinstance(given, Mapping):
         found = {_checked_name(name): _checked(value, name) for name, value in given.items()}
-    elif isinstance(given, Iterable):
+    elif tree is None and isinstance(given, Iterable):
         found = _named(given)
     else:
-        raise VariableTypeError("a Saver takes a list or dict of variables", got=repr(given))
+        raise VariableTypeError("a Saver takes a list or dict of variables", got=repr(given),
+                                hint=None if tree is None else "Arrays of JAX have no names of"
+                                " their own; give a dict.")
     owners: dict[str, str] = {}
     names: dict[int, str] = {}
     for name, value in found.items():

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from tfckpt.errors import VariableError
-from tfckpt.train.adapters import stand_in
+from tfckpt.train.adapters import stand_in, tree_of
 from tfckpt.train.variables import Variable
 
 __all__ = ["CONTAINERS", "NoDependency", "Parent", "among", "children_of_tuple", "is_trackable",
@@ -45,7 +45,16 @@ class NoDependency:
 
 
 def tracked(value: Any) -> Any:
-    """A value as it is kept on a tracked object: lists and dicts as ones that notice changes."""
+    """A value as it is kept on a tracked object: lists and dicts as ones that notice changes.
+
+    Raises:
+        VariableError: It is a tree of a framework's (`tree_of`), which only an object can hold.
+    """
+    if tree_of(value) is not None:
+        raise VariableError(
+            "values that never change can't be put into a list or dict that is tracked already",
+            got=type(value).__name__, hint="Set the whole list or dict as an attribute, with"
+                                           " what it holds.")
     container = CONTAINERS.get(type(value))
     if container is not None:
         return container(value)

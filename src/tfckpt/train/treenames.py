@@ -1,0 +1,43 @@
+"""Names for the values of a tree, for a `Saver`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tfckpt.train.adapters import tree_of
+from tfckpt.train.objects import children_of
+from tfckpt.train.standins import LiveObject
+from tfckpt.train.variables import Variable
+
+__all__ = ["names_of_tree"]
+
+
+def names_of_tree(given: Any, tree: Any) -> dict[str, Any]:
+    """What is in a tree of a framework's, by names that are paths.
+
+    A value that is directly in a dict which a Saver was given can't be restored: the dict may
+    have been made for the Saver only, and whoever has the value wouldn't see another.
+
+    Args:
+        given: The tree.
+        tree: Its stand-in.
+    """
+    found: dict[str, Any] = {}
+    seen = {id(tree)}  # what has two names is there under its first
+
+    def walk(path: str, node: Any) -> None:
+        if id(node) in seen:
+            return
+        seen.add(id(node))
+        children = children_of(node)
+        if isinstance(node, LiveObject) and (children or not node.own_values()):
+            for own, child in children.items():
+                walk(f"{path}/{own}", child)
+        else:
+            found[path] = node
+
+    for name, child in children_of(tree).items():
+        alone = tree_of(given[name]) if isinstance(given, Mapping) and name in given else None
+        walk(name, alone if isinstance(alone, Variable) else child)
+    return found

@@ -1,0 +1,257 @@
+"""JAX, Flax and Optax beside tfckpt, and TensorFlow as the judge.
+
+What begins with ``tf_`` runs in an environment with TensorFlow, the rest in ``keras3``.
+"""
+
+import traceback
+
+import numpy as np
+
+# Path in a tree, dtype, shape.
+LEAVES = {
+    "dense/kernel": ("float32", (2, 3)), "dense/bias": ("bfloat16", (3,)),
+    "a/b.c/odd name": ("int32", ()), "layers/0/w": ("float16", (2,)),
+    "layers/1/w": ("float8_e4m3fn", (4,)), "pair/0": ("float32", (1,)), "pair/1": ("bool", (2,)),
+}
+
+
+def numbers(dtype, shape, add=0):
+    count = int(np.prod(shape, dtype=int))
+    return (np.arange(count).reshape(shape) + add).astype("float32" if "float8" in dtype
+                                                          else dtype)
+
+
+def nested(make):
+    """The leaves of LEAVES as dicts, a list and a tuple, in one order."""
+    leaf = {name: make(name, *what) for name, what in LEAVES.items()}
+    return {"dense": {"kernel": leaf["dense/kernel"], "bias": leaf["dense/bias"]},
+            "a": {"b.c": {"odd name": leaf["a/b.c/odd name"]}},
+            "layers": [{"w": leaf["layers/0/w"]}, {"w": leaf["layers/1/w"]}], "empty": {},
+            "pair": (leaf["pair/0"], leaf["pair/1"])}
+
+
+def jax_tree(add=0):
+    import jax.numpy as jnp
+
+    return nested(lambda name, dtype, shape: jnp.asarray(numbers(dtype, shape, add), dtype))
+
+
+def flat(tree):
+    import jax
+
+    return [np.asarray(leaf).astype("float32").ravel().tolist()
+            for leaf in jax.tree_util.tree_leaves(tree)]
+
+
+def said(act):
+    """The message of the error of ours that something ends in."""
+    from tfckpt.errors import CheckpointError
+
+    try:
+        act()
+    except CheckpointError as error:
+        return f"{type(error).__name__}: {error}"
+    raise AssertionError("nothing was raised")
+
+
+def tf_variables(add=0):
+    import tensorflow as tf
+
+    return nested(lambda name, dtype, shape: tf.Variable(
+        tf.cast(numbers(dtype, shape, add), dtype), name=name))
+
+
+def tf_save(prefix):
+    import tensorflow as tf
+
+    return tf.train.Checkpoint(params=tf_variables(add=1)).save(prefix)
+
+
+def tf_restore(prefix):
+    """Restore what JAX saved and assert all of it; the values, and what TensorFlow would save."""
+    import tensorflow as tf
+
+    variables = tf_variables()
+    checkpoint = tf.train.Checkpoint(params=variables)
+    checkpoint.restore(prefix).assert_consumed()
+    checkpoint.write(prefix + "-again")
+    return [tf.cast(leaf, "float32").numpy().ravel().tolist() for leaf in tf.nest.flatten(
+        variables)]
+
+
+def save_tree(prefix):
+    import tfckpt
+
+    tree = jax_tree(add=1)
+    checkpoint = tfckpt.Checkpoint(params=tree)
+    assert checkpoint.params is tree
+    assert type(tree["dense"]) is dict  # a dict of its user's, and of JAX's
+    return checkpoint.save(prefix), flat(tree)
+
+
+def restore_tree(prefix):
+    """Restore what TensorFlow saved into dicts and lists; a tuple is refused first."""
+    import tfckpt
+
+    tree = jax_tree()
+    before = flat(tree)
+    refused = said(lambda: tfckpt.Checkpoint(params=tree).restore(prefix))
+    assert flat(tree) == before
+    kernel, _ = tree["dense"]["kernel"], tree.pop("pair")
+    tfckpt.Checkpoint(params=tree).restore(prefix).assert_existing_objects_matched()
+    assert tree["dense"]["kernel"] is not kernel
+    assert tree["dense"]["bias"].dtype == "bfloat16"
+    return refused, flat(tree)
+
+
+def module():
+    import jax.numpy as jnp
+    from flax import nnx
+
+    class Net(nnx.Module):
+        def __init__(self, fill):
+            rngs = nnx.Rngs(0)
+            self.layers = nnx.List([nnx.Linear(2, 2, rngs=rngs)])
+            self.drop = nnx.Dropout(0.5, rngs=rngs)
+            self.tied = self.layers[0].kernel
+            self.layers[0].kernel.set_value(jnp.full((2, 2), fill))
+            self.offset = jnp.full((2,), fill)
+
+    return Net
+
+
+def nnx_there_and_back(folder):
+    """Modules, shared variables, keys, optimizers and states of NNX."""
+    import jax
+    import optax
+    from flax import nnx
+
+    import tfckpt
+
+    net, other = module()(3.0), module()(0.0)
+    optimizer, fresh = (nnx.Optimizer(model, optax.adam(1e-3), wrt=nnx.Param)
+                        for model in (net, other))
+    jax.random.uniform(net.drop.rngs())  # its count goes on
+    gradients = jax.tree.map(lambda leaf: leaf + 1, nnx.state(net, nnx.Param))
+    optimizer.update(net, gradients)
+    prefix = tfckpt.Checkpoint(model=net, optimizer=optimizer).save(folder + "/nnx")
+    tfckpt.Checkpoint(model=other, optimizer=fresh).restore(prefix).assert_consumed()
+    assert other.tied is other.layers[0].kernel
+    for one, two in ((net, other), (optimizer, fresh)):
+        for left, right in zip(*(jax.tree.leaves(nnx.state(item)) for item in (one, two)),
+                               strict=True):
+            assert left.dtype == right.dtype
+            is_key = jax.dtypes.issubdtype(left.dtype, jax.dtypes.prng_key)
+            assert np.array_equal(*map(jax.random.key_data, (left, right)) if is_key
+                                  else (left, right))
+    saver = tfckpt.Saver(net)
+    saver.restore(None, saver.save(None, folder + "/names", global_step=1))
+    with tfckpt.open(prefix) as source:
+        keys = [key.removesuffix("/.ATTRIBUTES/VARIABLE_VALUE") for key in source.index
+                if key.startswith("model")]
+    return keys, list(saver.variables)
+
+
+def kinds(folder):
+    """What JAX has besides plain arrays, there and back, or what is said of it."""
+    import jax
+    import jax.numpy as jnp
+    import optax
+    from flax.core import freeze
+    from flax.linen import Partitioned
+    from flax.training.train_state import TrainState
+    from jax.sharding import Mesh, NamedSharding
+    from jax.sharding import PartitionSpec as P
+
+    import tfckpt
+
+    sharding = NamedSharding(Mesh(np.array(jax.devices()), ("x",)), P("x"))
+    tree = {"sharded": jax.device_put(jnp.arange(4.0), sharding), "key": jax.random.key(7),
+            "old key": jax.random.PRNGKey(7), "numpy": np.arange(3), "number": 5, "text": "left",
+            "boxed": Partitioned(jnp.arange(2.0), ("x",)), "ints": {3: jnp.ones(1)},
+            "frozen": None,
+            "device": jax.device_put(1.0, jax.devices()[-1])}
+    prefix = tfckpt.Checkpoint(tree=tree).save(folder + "/kinds")
+    wanted = dict(tree)
+    tree.update({name: jax.tree.map(lambda leaf: leaf * 0, part) for name, part in tree.items()
+                 if name not in ("text", "key")}, key=jax.random.key(0))
+    tfckpt.Checkpoint(tree=tree).restore(prefix).assert_consumed()
+    assert jax.tree.all(jax.tree.map(lambda a, b: bool(np.all(a == b)), wanted, tree))
+    assert type(tree["number"]) is int
+    assert type(tree["numpy"]) is np.ndarray
+    assert tree["sharded"].sharding == sharding
+    assert tree["boxed"].names == ("x",)
+    assert tree["device"].committed
+    assert not tree["ints"][3].committed
+    assert tree["device"].devices() == wanted["device"].devices()
+
+    state = TrainState.create(apply_fn=None, params={"w": jnp.ones(2)}, tx=optax.adam(1.0))
+    saved = tfckpt.Checkpoint(state=state, fixed=freeze({"w": jnp.ones(2)})).save(
+        folder + "/state")
+    array, traced, gone = jnp.ones(2), [], jnp.ones(2)
+    jax.jit(lambda value: traced.append(value) or value)(array)
+    gone.delete()
+    holder = tfckpt.Checkpoint(early={})
+
+    def late():
+        holder.early["w"] = array
+
+    with tfckpt.open(saved) as source:
+        keys = [key.removesuffix("/.ATTRIBUTES/VARIABLE_VALUE") for key in source.index]
+    return keys, [said(act) for act in (
+        lambda: tfckpt.Checkpoint(state=state, fixed=freeze({"w": jnp.ones(2)})).restore(saved),
+        lambda: tfckpt.Saver({"w": array}).restore(None, tfckpt.Saver({"w": array}).save(
+            None, folder + "/w")),
+        lambda: tfckpt.Saver([array]), lambda: tfckpt.Checkpoint(array), late,
+        lambda: tfckpt.Checkpoint(tree={"a": traced[0]}).save(folder + "/no"),
+        lambda: tfckpt.Checkpoint(tree={"a": gone}).save(folder + "/no"),
+        lambda: tfckpt.Checkpoint(tree={"a": array, "b": {(1, 2): array}}).save(folder + "/no"),
+        lambda: tfckpt.Checkpoint(tree={"a": jnp.ones(1, "float8_e3m4")}).save(folder + "/no"),
+        lambda: tfckpt.Checkpoint(state={"w": jnp.ones(3)}).read(
+            tfckpt.Checkpoint(state={"w": array}).write(folder + "/other")),
+    )]
+
+
+def training(folder):
+    """A loop as people write it: each step makes new trees; saved behind its back."""
+    import jax
+    import jax.numpy as jnp
+
+    import tfckpt
+
+    step = jax.jit(lambda params: jax.tree.map(lambda leaf: leaf + 1, params), donate_argnums=0)
+    state = {"params": {"w": jnp.zeros(1 << 16)}}
+    saver = tfckpt.Saver(state, max_to_keep=None)
+    checkpoint = tfckpt.Checkpoint(params=state["params"])
+    with tfckpt.BackgroundSaves() as saves:
+        for number in range(3):
+            saves.save(saver, None, folder + "/names", global_step=number)
+            saves.save(checkpoint, folder + "/objects")
+            state["params"] = checkpoint.params = step(state["params"])
+    found = []
+    for name, key in (("names-{}", "params/w"),
+                      ("objects-{}", "params/w/.ATTRIBUTES/VARIABLE_VALUE")):
+        for number in range(3):
+            with tfckpt.open(f"{folder}/{name.format(number + ('objects' in name))}") as source:
+                found.append(sorted(set(source[key].tolist())))
+    return found
+
+
+def doctests():
+    """Run the examples of the room's own docstrings."""
+    import doctest
+    import importlib
+    import pkgutil
+
+    import tfckpt.jax
+
+    failed = []
+    for module_info in pkgutil.iter_modules(tfckpt.jax.__path__, "tfckpt.jax."):
+        try:
+            module = importlib.import_module(module_info.name)
+        except Exception:
+            failed.append(traceback.format_exc())
+            continue
+        if doctest.testmod(module).failed:
+            failed.append(module_info.name)
+    return failed
