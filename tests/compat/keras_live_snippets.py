@@ -226,3 +226,77 @@ def callback_refusals(folder, which):
         except tfckpt.UnsupportedError as error:
             messages.append(error.message)
     return messages
+
+
+def mixed_precision(folder, which):
+    """A model of half precision with its loss scale; what is saved of its variables is float32."""
+    keras = keras_of(which)
+    set_policy = (keras.config.set_dtype_policy if which == "keras"
+                  else keras.mixed_precision.set_global_policy)
+    set_policy("mixed_float16")
+    try:
+        found = half(folder, keras)
+        if which != "keras":  # which has no sessions
+            found["restored"] += half_in_a_session(folder, keras)
+        return found
+    finally:
+        set_policy("float32")
+
+
+def half(folder, keras):
+    def make(value):
+        model = keras.Sequential([keras.layers.Dense(2), keras.layers.BatchNormalization()])
+        model.build((None, 3))
+        optimizer = keras.mixed_precision.LossScaleOptimizer(keras.optimizers.Adam(0.1))
+        optimizer.build(model.trainable_variables)
+        for variable in [*model.variables, *optimizer_state(optimizer)]:
+            dtype = tf.as_dtype(variable.dtype).as_numpy_dtype
+            variable.assign(np.full(variable.shape, value, dtype))
+        return model, optimizer
+
+    model, optimizer = make(1 / 3)  # which float16 can't hold
+    found = {"same": same_files(folder, {"model": model, "optimizer": optimizer})}
+    ours, theirs = os.path.join(folder, "ours"), os.path.join(folder, "theirs")
+    with tfckpt.open(ours) as source:
+        found["dtypes"] = sorted({entry.dtype.name for key, entry in source.index.items()
+                                  if key.startswith("model/")})
+    expected = [np.asarray(value) for value in model.get_weights()]
+    restored = []
+    for restore in (lambda **live: tfckpt.Checkpoint(**live).read(theirs).assert_consumed(),
+                    lambda **live: tf.train.Checkpoint(**live).read(ours).assert_consumed()):
+        later, its = make(0)
+        restore(model=later, optimizer=its)
+        restored.append(equal(expected, later.get_weights()) and equal(
+            *[[np.asarray(value) for value in optimizer_state(one)] for one in (optimizer, its)]))
+    weights = model.weights
+    names = tfckpt.Saver(weights).save(None, os.path.join(folder, "names"))
+    values = [tfckpt.load_variable(names, getattr(weight, "path", weight.name.partition(":")[0]))
+              for weight in weights]
+    restored.append(equal(expected, values))
+    for weight in weights:
+        weight.assign(np.zeros(weight.shape, np.float32))
+    tfckpt.Saver(weights).restore(None, names)
+    restored.append(equal(expected, model.get_weights()))
+    found["restored"] = restored
+    return found
+
+
+def half_in_a_session(folder, keras):
+    tf1 = tf.compat.v1
+    ours, theirs = os.path.join(folder, "graph"), os.path.join(folder, "graph-theirs")
+    with tf1.Graph().as_default(), tf1.Session() as session:
+        model = keras.Sequential([keras.layers.Dense(2)])
+        model.build((None, 3))
+        full = [weight._variable for weight in model.weights]
+        session.run([weight.initializer for weight in full])
+        tfckpt.Checkpoint(model=model).write(ours)
+        tf1.train.Checkpoint(model=model).write(theirs)
+        before = session.run(full)
+        session.run([weight.assign(0 * weight) for weight in full])
+        tfckpt.Checkpoint(model=model).read(theirs).assert_consumed().run_restore_ops()
+        return [content(ours) == content(theirs), equal(before, session.run(full))]
+
+
+def optimizer_state(optimizer):
+    variables = optimizer.variables
+    return list(variables() if callable(variables) else variables)

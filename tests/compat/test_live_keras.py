@@ -59,6 +59,12 @@ def test_a_saver_takes_a_models_weights_under_their_names(run, which):
     assert [name.partition("first")[2] for name in found["names"]] == ["/bias", "/kernel"]
 
 
+@pytest.mark.parametrize("which", list(KERAS))
+def test_variables_of_mixed_precision_are_saved_as_the_float32_that_they_are(run, which):
+    assert run("mixed_precision", which) == {
+        "same": True, "dtypes": ["float32"], "restored": [True] * (4 if which == "keras" else 6)}
+
+
 def test_behaviour_118_slots_wait_for_variable_and_optimizer(run_tf2):
     assert run_tf2("slots") == {
         "same": True, "v first": True, "powers wait, v first": [2, True],

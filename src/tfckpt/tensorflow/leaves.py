@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
 from tensorflow.python.checkpoint import util
-from tensorflow.python.training.saving import saveable_object_util
 
 from tfckpt.errors import VariableError
 from tfckpt.format.dtypes import DType
 from tfckpt.tensorflow.order import Ordered
+from tfckpt.tensorflow.saveables import specs_for_saver
 from tfckpt.tensorflow.tensors import array_of, tensor_of
 from tfckpt.train.standins import LiveVariable
 from tfckpt.train.values import Shape, as_dtype, as_shape, is_compatible
@@ -71,15 +71,15 @@ class EagerVariable(TensorFlowVariable):
 
 class SavingVariable(TensorFlowVariable):
     """A variable that isn't just one value in one place, as those of a MirroredStrategy, or that
-    stands for another, as those of Keras 3.
+    stands for another, as those of Keras 3 and, with mixed precision, of Keras 2.
 
     TensorFlow's own saving code says what is stored, and spreads what is restored.
     """
 
     def saveable(self, name: str = "value") -> Any:
         """What TensorFlow's saving code makes of it: a SaveableObject."""
-        (factory,) = saveable_object_util.saveable_objects_from_trackable(self.live).values()
-        return factory(name=name) if callable(factory) else factory
+        (made,) = specs_for_saver(self.live, name)
+        return made.saveable
 
     @property
     def dtype(self) -> DType:
