@@ -23,7 +23,8 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 def in_copy(tmp_path, monkeypatch):
     """A folder with only the examples in it, as the working directory."""
     (tmp_path / "examples").mkdir()
-    os.symlink(ROOT / "examples" / "tf1", tmp_path / "examples" / "tf1")
+    for name in ("tf1", "pytorch.json"):
+        os.symlink(ROOT / "examples" / name, tmp_path / "examples" / name)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -39,7 +40,7 @@ def matches(expected: str, got: str) -> bool:
     return re.fullmatch(pattern, got, re.DOTALL) is not None
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/edit.md", "docs/formats.md"])
+@pytest.mark.parametrize("page", ["README.md", "docs/edit.md", "docs/formats.md", "docs/maps.md"])
 def test_the_commands_of_a_page_print_what_it_says(in_copy, page):
     text = (ROOT / page).read_text(encoding="utf-8")
     commands = [part for block in blocks("console", text)

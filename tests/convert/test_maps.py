@@ -174,8 +174,8 @@ def test_inverted_map_leads_back():
         (("norm.running_mean",), ("norm/moving_mean",)),
     ]
     assert found.left_out == (("norm.num_batches_tracked", "the same in every model"),
-                              ("m.position_ids", "the numbers from 0"),
-                              ("head.weight", "tied to m.embed.weight"))
+                              ("m.position_ids", "the numbers from 0"))
+    assert found.repeated == (("head.weight", "m.embed.weight"),)
     assert found.constants == found.problems == ()
     kernel = np.arange(6).reshape(2, 3)
     assert found.moves[0].apply([kernel])[0].tolist() == kernel.T.tolist()
@@ -184,7 +184,7 @@ def test_inverted_map_leads_back():
 def test_tied_name_alone_will_do():
     found = resolve(parse_map(MAP).inverted, ["head.weight"])
     assert found.moves[0].sources == ("head.weight",)
-    assert found.left_out == ()
+    assert found.repeated == ()
 
 
 def test_wanted_names_choose_the_form_and_the_tied_ones():
@@ -215,15 +215,29 @@ Every name needs a rule, or a line under left_out that says why it has none: `tf
  prints the map."""
 
 
-def test_two_tensors_for_one_place_are_told():
+def test_names_that_contend_for_one_place_are_told():
     twice = {**MAP, "rules": [{"here": "a/{name}", "there": "{name}"},
                               {"here": "b/{name}", "there": "{name}"},
                               {"here": "[c/]d/{name}", "there": "d.{name}"},
                               {"here": "e/{n}", "there": "f.{n-3}"}]}
     assert resolve(parse_map(twice), ["a/w", "b/w", "c/d/w", "d/w", "e/1"]).problems == (
-        "c/d/w, d/w: two names for one place of a rule",
-        "e/1: no name is made of it by f.{n-3}",
-        "w: 2 tensors become this one")
+        "e/1: no rule; the nearest is e/{n} -> f.{n-3}",
+        "b/w: would be w, which the rule a/{name} -> {name} leads back elsewhere; put the narrower"
+        " rule first",
+        "c/d/w, d/w: two names for one place of a rule")
+
+
+def test_rules_that_lead_elsewhere_on_the_way_back_are_told():
+    """The first rule that fits is the one, also on the way back."""
+    rows = [{"here": "{layer}/kernel", "there": "{layer}.weight"},
+            {"here": "v.Stage/w", "there": "stage.weight"}]
+    found = resolve(parse_map({**MAP, "rules": rows}), ["v.Stage/w"])
+    assert found.problems == (
+        "v.Stage/w: would be stage.weight, which the rule {layer}/kernel -> {layer}.weight leads"
+        " back elsewhere; put the narrower rule first",)
+    name_map = parse_map({**MAP, "rules": rows[::-1]})
+    assert resolve(name_map, ["v.Stage/w"]).moves[0].targets == ("stage.weight",)
+    assert resolve(name_map.inverted, ["stage.weight"]).moves[0].targets == ("v.Stage/w",)
 
 
 @pytest.mark.parametrize("name", shipped_names())

@@ -25,6 +25,10 @@ keys. SRC is never changed, and nothing appears at DST until all of it is there.
 other frameworks, such as safetensors, are read again and compared before they appear;
 docs/formats.md says what each holds.
 
+With --map, a file gets the names and layouts of another framework's model, or a checkpoint
+made of such a file gets TensorFlow's back: by a map that ships (`tfckpt maps` lists them) or
+by one of your own. State of optimizers stays behind.
+
 With --like, DST has the keys and the object graph of TEMPLATE, a checkpoint that your own
 program saved right after it was built, and the values of SRC. Which variable is which is
 found out as `tfckpt match` does; state of an optimizer is put into the layout that the
@@ -38,6 +42,8 @@ EPILOG = """Examples:
   tfckpt convert tf2/ckpt --to tf1 -o tf1/model.ckpt
   tfckpt convert model.ckpt-1000 --skip-optimizer -o model.safetensors
   tfckpt convert model.safetensors --to tf2 -o tf2/ckpt
+  tfckpt convert bert_model.ckpt --map hf-bert -o model.safetensors
+  tfckpt convert model.safetensors --map hf-bert --to tf1 -o bert_model.ckpt
   tfckpt convert old/model.ckpt --to tf1 -o new/model.ckpt     (from V1 to V2)
   tfckpt convert tf2/ckpt --to tf1 --names path --dry-run -o tf1/model.ckpt
   tfckpt convert model.ckpt-1000 --to tf2 --optimizer auto --lr 1e-4 -o tf2/ckpt
@@ -55,7 +61,6 @@ _FOR_MODELS = ("model", "config", "object", "allow_unused", "skip_mismatch", "tr
                "save_map")
 _FOR_FILES = ("include", "exclude", "skip_optimizer", "dtype", "max_shard_size")
 _FOR_OPTIMIZERS = ("optimizer", "lr", "iterations", "hyper", "ema")
-_FOR_PAIRS = ("map", "allow_missing")
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -82,6 +87,10 @@ def add_arguments(parser: ArgumentParser) -> None:
                         help="with --to tf1 and files: where names come from; auto (the"
                              " default) takes the name that the variable had in TensorFlow if it"
                              " is unique and not a default one, else the object's path")
+    parser.add_argument("--map", metavar="FILE|NAME",
+                        help="a map between frameworks, of those that `tfckpt maps` lists or of"
+                             " your own (docs/maps.md); with --like and --to keras, names that"
+                             " match can't tell, from SRC to TEMPLATE (JSON or CSV)")
     _add_like_arguments(parser.add_argument_group("with --like, and for optimizers"))
     _add_file_arguments(parser.add_argument_group("with files of other frameworks"))
     _add_model_arguments(parser.add_argument_group("with --to keras"))
@@ -97,8 +106,6 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def _add_like_arguments(group: _ArgumentGroup) -> None:
-    group.add_argument("--map", metavar="FILE",
-                       help="names that match can't tell, from SRC to TEMPLATE (JSON or CSV)")
     group.add_argument("--optimizer", choices=["auto", "none", *KINDS], metavar="NAME",
                        help="convert the state of an optimizer too: auto believes its names;"
                             f" {', '.join(KINDS)} say what it is; with --like, none leaves it"
@@ -207,9 +214,9 @@ def _check_target(options: Namespace) -> None:
     if options.like:
         _refuse(options, _FOR_FILES, "--like")
     else:
-        _refuse(options, _FOR_PAIRS, "anything but --like and --to keras")
+        _refuse(options, ("allow_missing",), "anything but --like and --to keras")
     if _has_optimizer(options):
-        _refuse(options, _FOR_FILES, "state of an optimizer that is converted")
+        _refuse(options, (*_FOR_FILES, "map"), "state of an optimizer that is converted")
     to_file = not options.like and (
         format_named(options.to) if options.to else format_of_path(options.output))
     if not (options.like or options.to or to_file):
@@ -256,7 +263,8 @@ def run(options: Namespace) -> int:
                 names=options.names, data=options.data, overwrite=options.overwrite,
                 dry_run=options.dry_run, include=options.include, exclude=options.exclude,
                 skip_optimizer=options.skip_optimizer, ema=options.ema, dtype=options.dtype,
-                max_shard_size=_shard_size(options.max_shard_size), progress=progress)
+                max_shard_size=_shard_size(options.max_shard_size), map=options.map,
+                progress=progress)
     return print_edit(report, options)
 
 

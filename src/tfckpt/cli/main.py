@@ -18,9 +18,9 @@ from tfckpt.report.text import render_error
 
 __all__ = ["main", "run"]
 
-_COMMANDS = ("inspect", "ls", "show", "verify", "diff", "match", "convert", "strip", "ema", "reset",
-             "cast", "average", "rename", "select", "set", "merge", "reshard", "explain", "latest",
-             "list", "relocate", "rm", "salvage")
+_COMMANDS = ("inspect", "ls", "show", "verify", "diff", "match", "convert", "maps", "strip", "ema",
+             "reset", "cast", "average", "rename", "select", "set", "merge", "reshard", "explain",
+             "latest", "list", "relocate", "rm", "salvage")
 _ALIASES = {"info": "inspect", "validate": "verify", "compare": "diff", "slim": "strip",
             "remap": "rename"}
 

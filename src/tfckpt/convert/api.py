@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Literal
 
-from tfckpt.convert.running import reloaded, run_plan, write_file_plan
+from tfckpt.convert.running import reloaded, run_plan, run_v1_plan
 from tfckpt.convert.same_names import plan_same_names
 from tfckpt.convert.tf1_to_tf2 import plan_tf1_to_tf2
 from tfckpt.convert.tf2_to_tf1 import NameChoice, plan_tf2_to_tf1
@@ -19,8 +19,8 @@ from tfckpt.core.writer import DataMode
 from tfckpt.errors import UnsupportedError
 
 if TYPE_CHECKING:
-    from tfckpt.convert.cast import CastTo, Lost
-    from tfckpt.convert.export import ExportOptions
+    from tfckpt.convert.cast import CastTo
+    from tfckpt.convert.namemap import NameMap
 
 __all__ = ["Target", "convert"]
 
@@ -32,8 +32,9 @@ def convert(src: str | os.PathLike[str], dst: str | os.PathLike[str], *, to: Tar
             overwrite: bool = False, dry_run: bool = False, include: str | None = None,
             exclude: str | None = None, skip_optimizer: bool = False,
             ema: Literal["use", "ignore", "keep"] | None = None, dtype: CastTo | None = None,
-            max_shard_size: int | None = None, progress: Progress = no_progress
-            ) -> ConvertReport:
+            max_shard_size: int | None = None,
+            map: str | os.PathLike[str] | NameMap | None = None,  # noqa: A002 - what it is
+            progress: Progress = no_progress) -> ConvertReport:
     """Convert between TF1 (name-based), TF2 (object-based), and files of other frameworks.
 
     Between checkpoints the tensors' bytes are neither read nor rewritten: the data files get a
@@ -60,6 +61,10 @@ def convert(src: str | os.PathLike[str], dst: str | os.PathLike[str], *, to: Tar
         ema: Likewise.
         dtype: Likewise.
         max_shard_size: For safetensors, how many bytes of tensors one file may have.
+        map: What the other framework calls each tensor, and how it lies there: the name of a map
+            that ships, a file, or what `tfckpt.convert.mapfiles.read_map` gives. To a file it
+            leads out of TensorFlow, to ``"tf1"`` and ``"tf2"`` back. State of optimizers stays
+            behind.
         progress: Told about bytes of data files, as far as they are moved.
 
     Returns:
@@ -76,12 +81,18 @@ def convert(src: str | os.PathLike[str], dst: str | os.PathLike[str], *, to: Tar
     """
     target = as_path(dst)
     file_format = _file_format(to, target)
-    if file_format is not None:
+    if file_format is not None or map is not None:
         from tfckpt.convert.export import ExportOptions  # deferred: between checkpoints, no need
+        from tfckpt.convert.outside import convert_into_checkpoint, convert_to_file
 
-        return _convert_to_file(
-            src, target, file_format,
-            ExportOptions(names, include, exclude, skip_optimizer, ema, dtype), max_shard_size,
+        options = ExportOptions(names, include, exclude, skip_optimizer, ema, dtype)
+        if file_format is not None:
+            return convert_to_file(src, target, file_format, options, max_shard_size, map,
+                                   overwrite=overwrite, dry_run=dry_run, progress=progress)
+        if to not in ("tf1", "tf1-v1", "tf2") or map is None:
+            raise _unknown_target(to)
+        return convert_into_checkpoint(
+            src, target, to, options, map, max_shard_size, root=root, data=data,
             overwrite=overwrite, dry_run=dry_run, progress=progress)
     if include or exclude or skip_optimizer or ema or dtype or max_shard_size is not None:
         raise UnsupportedError("the result is a TensorFlow checkpoint, and these options are for"
@@ -97,12 +108,10 @@ def convert(src: str | os.PathLike[str], dst: str | os.PathLike[str], *, to: Tar
         elif to == "tf1-v1":
             plan = (plan_tf2_to_tf1(source, names) if source.style == "object-based"
                     else plan_same_names(source))
-            return _convert_to_v1(source, plan, target,
-                                  overwrite=overwrite, dry_run=dry_run, progress=progress)
+            return run_v1_plan(source, plan, target,
+                               overwrite=overwrite, dry_run=dry_run, progress=progress)
         else:
-            known = ["tf1", "tf1-v1", "tf2", *(item.name for item in FILE_FORMATS)]
-            raise ValueError(f"to must be one of {', '.join(known)}, not {to!r}" if to else
-                             f"say what to convert to: {', '.join(known)}")
+            raise _unknown_target(to)
         return reloaded(run_plan(source, plan, target, data=data, overwrite=overwrite,
                                   dry_run=dry_run, progress=progress), source.format)
 
@@ -123,27 +132,6 @@ def _file_format(to: str | None, target: str) -> FileFormat | None:
                                     f" {wanted.endings[0] if wanted.endings else 'none'}")
 
 
-def _convert_to_file(src: str | os.PathLike[str], target: str, file_format: FileFormat,
-                     options: ExportOptions, max_shard_size: int | None, *, overwrite: bool,
-                     dry_run: bool, progress: Progress) -> ConvertReport:
-    from tfckpt.convert.cast import lost_notes  # deferred, as above
-    from tfckpt.convert.export import export_metadata, plan_export
-    from tfckpt.core.files.writing import FileOptions
-
-    if max_shard_size is not None and file_format.name != "safetensors":
-        raise UnsupportedError(f"{file_format.name} has no shards", file=target,
-                               hint="--max-shard-size goes with safetensors.")
-    lost: dict[str, Lost] = {}
-    with open_source(src) as source:
-        plan = plan_export(source, options, lost)
-        report = write_file_plan(
-            source, plan, target, file_format,
-            FileOptions(max_shard_size, export_metadata(source, plan)), overwrite=overwrite,
-            dry_run=dry_run, progress=progress)
-    return report._replace(plan=plan._replace(
-        notes=(*plan.notes, *lost_notes(lost, options.dtype or ""))))
-
-
 def plan_to_names(source: Source, names: NameChoice) -> Plan:
     """Plan a name-based checkpoint; one that is name-based already keeps its names.
 
@@ -155,13 +143,7 @@ def plan_to_names(source: Source, names: NameChoice) -> Plan:
     return plan_same_names(source)
 
 
-def _convert_to_v1(source: Source, plan: Plan, target: str, *, overwrite: bool, dry_run: bool,
-                   progress: Progress) -> ConvertReport:
-    from tfckpt.core.writer_v1 import check_v1_destination, write_v1_plan  # deferred: rare by now
-
-    files = source.files()
-    if dry_run:
-        check_v1_destination(target, files, overwrite=overwrite)
-        return ConvertReport(source.prefix, target, plan, notes=source.notes)
-    written = write_v1_plan(plan, target, sources=files, overwrite=overwrite, progress=progress)
-    return reloaded(ConvertReport(source.prefix, target, plan, written, source.notes), "V1")
+def _unknown_target(to: str | None) -> ValueError:
+    known = ["tf1", "tf1-v1", "tf2", *(item.name for item in FILE_FORMATS)]
+    return ValueError(f"to must be one of {', '.join(known)}, not {to!r}" if to else
+                      f"say what to convert to: {', '.join(known)}")

@@ -26,7 +26,7 @@ from tfckpt.core.summary import find_step
 from tfckpt.errors import TensorNotFoundError, UnsupportedError
 from tfckpt.format.dtypes import dtype_named
 
-__all__ = ["EmaChoice", "ExportOptions", "export_metadata", "plan_export"]
+__all__ = ["EmaChoice", "ExportOptions", "export_metadata", "model_names", "plan_export"]
 
 EmaChoice = Literal["use", "ignore", "keep"]
 
@@ -108,6 +108,23 @@ def _names(source: Source, choice: NameChoice) -> tuple[Mapping[str, str], tuple
         return {key: key for key in source.index}, ()
     plan = plan_tf2_to_tf1(source, choice)
     return {old_key(output) or "": output.key for output in plan.outputs}, plan.left_out
+
+
+def model_names(source: Source, choice: NameChoice = "auto") -> list[str]:
+    """What `plan_export` calls the tensors that are neither an optimizer's state nor averages.
+
+    Raises:
+        AmbiguousNamesError: Two tensors would get one name.
+
+    Example:
+        >>> import tfckpt
+        >>> with tfckpt.open("examples/tf1") as source:
+        ...     model_names(source)[:2]
+        ['block.1/w', 'dense/bias']
+    """
+    roles = assign_roles(source)
+    return [name for key, name in _names(source, choice)[0].items()
+            if roles[key].role not in ("optimizer", "ema")]
 
 
 def _taken(source: Source, ema: EmaChoice | None) -> tuple[Plan, tuple[str, ...]]:

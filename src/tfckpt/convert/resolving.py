@@ -64,6 +64,7 @@ class Resolution(NamedTuple):
         moves: What becomes what.
         constants: What is new.
         left_out: Names that stay behind, and why.
+        repeated: Names that stay behind because they are of the same tensor as another, and that.
         unused: Names that a rule covers, but whose target isn't wanted.
         missing: Wanted names that nothing becomes.
         problems: What is wrong with the names, a sentence each: not covered, half of what a
@@ -73,6 +74,7 @@ class Resolution(NamedTuple):
     moves: tuple[Move, ...]
     constants: tuple[NewConstant, ...] = ()
     left_out: tuple[tuple[str, str], ...] = ()
+    repeated: tuple[tuple[str, str], ...] = ()
     unused: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
@@ -105,13 +107,24 @@ def resolve(name_map: NameMap, names: Iterable[str], wanted: Collection[str] | N
         >>> from tfckpt.convert.namemap import parse_map
         >>> name_map = parse_map({"tfckpt-map": 1, "name": "mine", "here": "a", "there": "b",
         ...     "rules": [{"here": "layer_{n}/kernel", "there": "[m.]{n}.weight"}]})
-        >>> found = resolve(name_map, ["layer_0/kernel", "step"], ["0.weight", "0.bias"])
+        >>> found = resolve(name_map, ["layer_0/kernel", "layer/kernel"], ["0.weight", "0.bias"])
         >>> found.moves[0].targets, found.missing
         (('0.weight',), ('0.bias',))
         >>> found.problems
-        ('step: no rule; the nearest is layer_{n}/kernel -> [m.]{n}.weight',)
+        ('layer/kernel: no rule; the nearest is layer_{n}/kernel -> [m.]{n}.weight',)
     """
     return _Resolver(name_map, list(names), None if wanted is None else set(wanted)).run()
+
+
+_Key = tuple[int, frozenset[tuple[str, str]]]
+"""The number of a rule, and the fields of a name that fits it."""
+
+
+class _Placed(NamedTuple):
+    """Where a name belongs."""
+
+    key: _Key
+    position: int
 
 
 class _Group(NamedTuple):
@@ -122,6 +135,14 @@ class _Group(NamedTuple):
     found: dict[int, list[str]]
 
 
+def _sides(rule: MapRule, *, backwards: bool) -> tuple[tuple[Template, ...], tuple[Template, ...]]:
+    return (rule.there, rule.here) if backwards else (rule.here, rule.there)
+
+
+def _texts(templates: tuple[Template, ...]) -> str:
+    return ", ".join(template.text for template in templates)
+
+
 class _Resolver:
     def __init__(self, name_map: NameMap, names: list[str], wanted: set[str] | None) -> None:
         self._map = name_map
@@ -129,13 +150,15 @@ class _Resolver:
         self._wanted = wanted
         self._problems: list[str] = []
         self._left_out: list[tuple[str, str]] = []
+        self._repeated: list[tuple[str, str]] = []
         self._unused: list[str] = []
-        self._groups: dict[tuple[int, frozenset[tuple[str, str]]], _Group] = {}
+        self._groups: dict[_Key, _Group] = {}
 
     def run(self) -> Resolution:
         for name in self._names:
             self._place(name)
-        moves = [move for group in self._groups.values() for move in self._moves(group)]
+        moves = [move for key, group in self._groups.items()
+                 for move in self._moves(key, group)]
         constants = list(self._constants())
         given = Counter([target for move in moves for target in (*move.targets, *move.tied)]
                         + [item.target for item in constants])
@@ -145,29 +168,39 @@ class _Resolver:
         missing = () if self._wanted is None else sorted(
             name for name in self._wanted - set(given) if self._exempt(name, there=True) is None)
         return Resolution(tuple(moves), tuple(constants), tuple(self._left_out),
-                          tuple(self._unused), tuple(missing), tuple(self._problems))
+                          tuple(self._repeated), tuple(self._unused), tuple(missing),
+                          tuple(self._problems))
 
     def _sides(self, rule: MapRule) -> tuple[tuple[Template, ...], tuple[Template, ...]]:
-        return (rule.there, rule.here) if self._map.backwards else (rule.here, rule.there)
+        return _sides(rule, backwards=self._map.backwards)
 
     def _place(self, name: str) -> None:
         """Find the rule of a name."""
-        for number, rule in enumerate(self._map.rules):
-            sources = list(enumerate(self._sides(rule)[0]))
-            if self._map.backwards:
-                sources += [(0, template) for template in rule.tied]
-            for position, template in sources:
-                found = template.find(name)
-                if found is not None:
-                    key = number, frozenset(found.fields.items())
-                    group = self._groups.setdefault(key, _Group(rule, found.fields, {}))
-                    group.found.setdefault(position, []).append(name)
-                    return
+        placed = self._find(name, backwards=self._map.backwards)
+        if placed is not None:
+            group = self._groups.setdefault(placed.key, _Group(
+                self._map.rules[placed.key[0]], dict(placed.key[1]), {}))
+            group.found.setdefault(placed.position, []).append(name)
+            return
         why = self._exempt(name, there=False)
         if why is None:
             self._problems.append(f"{name}: no rule{self._near(name)}")
         else:
             self._left_out.append((name, why))
+
+    def _find(self, name: str, *, backwards: bool) -> _Placed | None:
+        """The first rule that a name fits, if that makes names of it."""
+        for number, rule in enumerate(self._map.rules):
+            sources, targets = _sides(rule, backwards=backwards)
+            places = list(enumerate(sources))
+            if backwards:
+                places += [(0, template) for template in rule.tied]
+            for position, template in places:
+                found = template.find(name)
+                if found is not None and None not in [item.fill(found.fields)
+                                                      for item in (*targets, *sources)]:
+                    return _Placed((number, frozenset(found.fields.items())), position)
+        return None
 
     def _exempt(self, name: str, *, there: bool) -> str | None:
         """Why a name of the source, or of the other side, has no counterpart."""
@@ -186,13 +219,12 @@ class _Resolver:
 
         by_text = {template.text: rule for rule in self._map.rules
                    for template in self._sides(rule)[0]}
-        near = difflib.get_close_matches(re.sub(r"\d+", "{n}", name[:500]), by_text, 1, 0)
+        near = difflib.get_close_matches(re.sub(r"\d+", "{n}", name[:500]), by_text, 1, 0.5)
         if not near:
             return ""
-        targets = ", ".join(item.text for item in self._sides(by_text[near[0]])[1])
-        return f"; the nearest is {near[0]} -> {targets}"
+        return f"; the nearest is {near[0]} -> {_texts(self._sides(by_text[near[0]])[1])}"
 
-    def _moves(self, group: _Group) -> Iterator[Move]:
+    def _moves(self, key: _Key, group: _Group) -> Iterator[Move]:
         rule, fields, found = group
         sources, targets = self._sides(rule)
         lacking = [sources[n] for n in range(len(sources)) if n not in found]
@@ -206,19 +238,24 @@ class _Resolver:
         if primary is None:
             self._problems.append(f"{', '.join(names)}: two names for one place of a rule")
             return
-        filled = [self._fill(template, fields) for template in targets]
-        bad = [template.text for template, name in zip(targets, filled, strict=True) if not name]
-        if bad:
-            self._problems.append(f"{', '.join(names)}: no name is made of it by {', '.join(bad)}")
-            return
+        filled = tuple(self._fill(template, fields) for template in targets)
+        for name in filled:
+            back = self._find(name, backwards=not self._map.backwards)
+            if back is None or back.key != key:
+                other = self._map.rules[back.key[0]] if back else rule
+                self._problems.append(
+                    f"{', '.join(names)}: would be {name}, which the rule"
+                    f" {_texts(self._sides(other)[0])} -> {_texts(self._sides(other)[1])} leads"
+                    " back elsewhere; put the narrower rule first")
+                return
         tied = () if self._map.backwards else tuple(
-            name for template in rule.tied if (name := self._fill(template, fields)))
+            self._fill(template, fields) for template in rule.tied)
         if self._wanted is not None:
             tied = tuple(name for name in tied if name in self._wanted)
             if not {*filled, *tied} & self._wanted:
                 self._unused += names
                 return
-        yield Move(primary, tuple(map(str, filled)), tied, rule.layout, self._map.backwards)
+        yield Move(primary, filled, tied, rule.layout, self._map.backwards)
 
     def _primary(self, found: dict[int, list[str]], sources: tuple[Template, ...], *, tied: bool
                  ) -> tuple[str, ...] | None:
@@ -230,16 +267,15 @@ class _Resolver:
                 if not (tied and self._map.backwards):
                     return None
                 first = next((name for name in found[position] if sources[0].find(name)), first)
-                self._left_out += [(name, f"tied to {first}") for name in found[position]
-                                   if name != first]
+                self._repeated += [(name, first) for name in found[position] if name != first]
             names.append(first)
         return tuple(names)
 
-    def _fill(self, template: Template, fields: Fields) -> str | None:
+    def _fill(self, template: Template, fields: Fields) -> str:
         """A name; where it may lack some text, as the other side has it."""
-        name = template.fill(fields)
+        name = str(template.fill(fields))  # `_find` made sure that there is one
         if self._wanted is not None and name not in self._wanted and template.may_lack:
-            short = template.fill(fields, whole=False)
+            short = str(template.fill(fields, whole=False))
             return short if short in self._wanted else name
         return name
 
@@ -249,6 +285,8 @@ class _Resolver:
         for there, each, value, dtype in self._map.constants:
             for name in self._names:
                 found = each.find(name)
-                target = found and self._fill(there, found.fields)
-                if target and (self._wanted is None or target in self._wanted):
+                if found is None or there.fill(found.fields) is None:
+                    continue
+                target = self._fill(there, found.fields)
+                if self._wanted is None or target in self._wanted:
                     yield NewConstant(target, value, dtype)

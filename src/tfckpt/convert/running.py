@@ -15,7 +15,7 @@ from tfckpt.core.writer import check_destination, check_keys, write_plan
 if TYPE_CHECKING:
     from tfckpt.core.files.writing import FileOptions
 
-__all__ = ["DataChoice", "reloaded", "run_plan", "write_file_plan"]
+__all__ = ["DataChoice", "reloaded", "run_plan", "run_v1_plan", "write_file_plan"]
 
 DataChoice = Literal["link", "copy", "pack"]
 """What becomes of data files: `DataMode`, or new ones with only what the result has."""
@@ -42,6 +42,24 @@ def run_plan(source: Source | Sequence[Source], plan: Plan, target: str, *,
         return report
     files = write_plan(plan, target, data=data, overwrite=overwrite, progress=progress)
     return report._replace(files=files)
+
+
+def run_v1_plan(source: Source, plan: Plan, target: str, *, overwrite: bool = False,
+                dry_run: bool = False, progress: Progress = no_progress) -> ConvertReport:
+    """Write what a rule made of a source in the V1 format, or only say what would be written.
+
+    Raises:
+        CheckpointError: Nothing was written.
+    """
+    from tfckpt.core.writer_v1 import check_v1_destination, write_v1_plan  # deferred: rare by now
+
+    files = source.files()
+    report = ConvertReport(source.prefix, target, plan, notes=source.notes)
+    if dry_run:
+        check_v1_destination(target, files, overwrite=overwrite)
+        return report
+    written = write_v1_plan(plan, target, sources=files, overwrite=overwrite, progress=progress)
+    return reloaded(report._replace(files=written), "V1")
 
 
 def write_file_plan(source: Source, plan: Plan, target: str, file_format: FileFormat,

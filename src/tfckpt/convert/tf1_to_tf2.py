@@ -20,7 +20,7 @@ from tfckpt.format.objectgraph import (
 )
 from tfckpt.format.objectkeys import escape_local_name, object_key
 
-__all__ = ["SAVE_COUNTER", "plan_tf1_to_tf2"]
+__all__ = ["SAVE_COUNTER", "plan_tf1_to_tf2", "under_root"]
 
 SAVE_COUNTER = "save_counter"
 
@@ -38,21 +38,37 @@ def plan_tf1_to_tf2(source: Source, root: str = "vars") -> Plan:
     """
     if source.style == "object-based":
         raise UnsupportedError("the checkpoint is object-based (TF2) already", file=source.prefix)
+    return under_root(Plan(tuple(Output(name, entry.dtype, entry.shape, source.origin(entry))
+                                 for name, entry in source.index.items()),
+                           "name-based", source.byte_order), root)
+
+
+def under_root(plan: Plan, root: str = "vars") -> Plan:
+    """A name-based plan as an object-based one.
+
+    Args:
+        plan: The plan; its outputs' names, in ascending order, become those of the dictionary's
+            variables.
+        root: Name of the dictionary.
+
+    Raises:
+        UnsupportedError: A name isn't valid Unicode, or the root is none.
+    """
     if not root or root == SAVE_COUNTER:
         raise UnsupportedError("the root needs a name of its own", got=repr(root))
     outputs = []
     variables = []
     path = escape_local_name(root) + "/"
-    for name, entry in source.index.items():
+    for name, dtype, shape, origin in plan.outputs:
         _check_unicode(name)
         key = object_key(path + escape_local_name(name), VARIABLE_VALUE)
-        outputs.append(Output(key, entry.dtype, entry.shape, source.origin(entry)))
+        outputs.append(Output(key, dtype, shape, origin))
         variables.append((name, key))
     counter_key = object_key(SAVE_COUNTER, VARIABLE_VALUE)
     graph = _encode_graph(root, variables, counter_key)
-    outputs.append(given_int64(counter_key, 1, source.byte_order))
-    outputs.append(given_string(OBJECT_GRAPH_KEY, graph, source.byte_order))
-    return Plan(tuple(outputs), "object-based", source.byte_order)
+    outputs.append(given_int64(counter_key, 1, plan.byte_order))
+    outputs.append(given_string(OBJECT_GRAPH_KEY, graph, plan.byte_order))
+    return plan._replace(outputs=tuple(outputs), style="object-based")
 
 
 def _check_unicode(name: str) -> None:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:  # a Protocol takes a millisecond to make
                    ) -> Generator[bytes | np.ndarray[Any, Any], None, int | None]:
             """The same bytes a few MiB at a time; returns the checksum of the entry."""
 
-__all__ = ["Given", "Origin", "Part", "Reuse", "Sliced", "Stored",
+__all__ = ["Given", "Made", "Origin", "Part", "Reuse", "Sliced", "Stored",
            "Streamed"]
 
 class Reuse(NamedTuple):
@@ -61,6 +61,18 @@ class Given(NamedTuple):
     shard: int = 0
 
 
+class Made(NamedTuple):
+    """How bytes are made of other tensors.
+
+    Attributes:
+        keys: Keys of these.
+        layout: Name of the layout that they are brought into.
+    """
+
+    keys: tuple[str, ...]
+    layout: str
+
+
 class Streamed(NamedTuple):
     """Bytes that are made while they are written, in bounded memory.
 
@@ -71,12 +83,14 @@ class Streamed(NamedTuple):
             strings isn't a checksum of the bytes); None if it is that of the bytes.
         shard: Which of the new data files they go to, from 0.
         key: Key of the tensor that they are taken from, if they are.
+        made: How they are made of it, and of others, if they don't stay as they are.
     """
 
     n_bytes: int
     chunks: Callable[[], Generator[bytes | np.ndarray[Any, Any], None, int | None]]
     shard: int = 0
     key: str | None = None
+    made: Made | None = None
 
 
 Stored = Reuse | Given | Streamed

@@ -10,7 +10,7 @@ from functools import partial
 from typing import NamedTuple
 
 from tfckpt.core.index import Style
-from tfckpt.core.origin import Given, Origin, Part, Reuse, Sliced, Stored, Streamed
+from tfckpt.core.origin import Given, Made, Origin, Part, Reuse, Sliced, Stored, Streamed
 from tfckpt.core.source import Source
 from tfckpt.errors import UnsupportedError
 from tfckpt.format.crc32c import masked_crc32c
@@ -18,7 +18,7 @@ from tfckpt.format.dtypes import INT64, STRING, DType
 from tfckpt.format.strings import ByteOrder, encode_strings
 
 __all__ = ["Given", "LeftOut", "Origin", "Output", "Part", "Plan", "Progress", "Reuse", "Sliced",
-           "Streamed", "common_byte_order", "given_int64", "given_string", "no_progress",
+           "Streamed", "common_byte_order", "given_int64", "given_string", "made_of", "no_progress",
            "old_key", "packed"]
 
 Progress = Callable[[int, int], None]
@@ -97,6 +97,11 @@ def old_key(output: Output) -> str | None:
         if isinstance(origin, Streamed):
             return origin.key
     return None
+
+
+def made_of(output: Output) -> Made | None:
+    """How a tensor is made of others in another layout, or None if it stays as it is."""
+    return output.origin.made if isinstance(output.origin, Streamed) else None
 
 
 def packed(plan: Plan) -> Plan:

@@ -15,8 +15,7 @@ from tfckpt.errors import StorageError
 from tfckpt.format.dtypes import STRING
 from tfckpt.format.slices import check_slice
 
-__all__ = ["compare_reloaded"]
-
+__all__ = ["compare_reloaded", "equal_bytes"]
 
 
 def compare_reloaded(plan: Plan, written: Source, *, progress: Progress = no_progress) -> int:
@@ -63,7 +62,7 @@ def _compare(output: Output, plan: Plan, written: Source) -> None:
     elif output.dtype.size is None:  # variants: they are compared as they are stored
         equal = stored_bytes(output) == written.read_bytes(output.key)
     else:
-        equal = all(_equal_bytes(chunks_of(part, plan), _little(written, entry, box))
+        equal = all(equal_bytes(chunks_of(part, plan), _little(written, entry, box))
                     for part, box in _in_one_piece(output))
     if not equal:
         raise StorageError("what was written doesn't read back as it should",
@@ -96,7 +95,7 @@ def _little(source: Source, entry: Entry, box: Box | None) -> Iterator[Any]:
         yield swap_words(np.frombuffer(chunk, np.uint8), entry.dtype)
 
 
-def _equal_bytes(one: Iterator[Any], other: Iterator[Any]) -> bool:
+def equal_bytes(one: Iterator[Any], other: Iterator[Any]) -> bool:
     """Whether both are the same bytes, however they are cut; each is read to its end."""
     first: Any = b""
     second: Any = b""

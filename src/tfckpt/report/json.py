@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tfckpt.core.plan import old_key
+from tfckpt.core.plan import made_of, old_key
 
 if TYPE_CHECKING:  # each command imports what it reports on, and not what the others do
     from tfckpt.core.catalog import Catalog, Relocation, Removal
@@ -113,6 +113,8 @@ def convert_json(report: ConvertReport) -> Json:
         "outputs": [{
             "key": output.key, "dtype": output.dtype.name, "shape": list(output.shape),
             "from": old_key(output),
+            **({"made_of": list(made.keys), "layout": made.layout}
+               if (made := made_of(output)) else {}),
         } for output in report.plan.outputs],
         "left_out": [{"key": item.key, "reason": item.reason} for item in report.plan.left_out],
         "files": [{"file": file.file, "bytes": file.n_bytes, "how": file.how,

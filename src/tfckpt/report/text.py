@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from tfckpt.core.origin import Reuse, Sliced
-from tfckpt.core.plan import Output, old_key
+from tfckpt.core.plan import Output, made_of, old_key
 from tfckpt.errors import AmbiguousNamesError, CheckpointError
 
 if TYPE_CHECKING:  # each command imports what it reports on, and not what the others do
@@ -247,8 +248,10 @@ def render_plan(report: ConvertReport) -> Iterator[str]:
     rows = []
     for output in report.plan.outputs:
         old = old_key(output)
-        rows.append(["(new)" if old is None else printable(short_key(old)), "->",
-                     printable(output.key), _in_parts(output)])
+        made = made_of(output)
+        keys = made.keys if made else () if old is None else (old,)
+        rows.append([", ".join(printable(short_key(key)) for key in keys) or "(new)", "->",
+                     printable(output.key), made.layout if made else _in_parts(output)])
     rows += [[printable(item.key), "--", f"left out: {item.reason}", ""]
              for item in report.plan.left_out]
     return ("  " + line for line in columns(rows))
@@ -275,6 +278,10 @@ def render_convert(report: ConvertReport) -> Iterator[str]:
     else:
         yield (f"  {_count(n_reused, 'tensor')} {'renamed' if renamed else 'kept'}, their bytes"
                f" untouched;{moved} {n_new} new; {len(report.plan.left_out)} left out")
+    layouts = Counter(made.layout for output in outputs if (made := made_of(output)))
+    if layouts:
+        yield "  layouts: " + ", ".join(f"{_count(n, 'tensor')} {name}"
+                                        for name, n in layouts.most_common())
     yield from (f"  left out: {printable(item.key)} ({item.reason})"
                 for item in report.plan.left_out[:10])
     if len(report.plan.left_out) > 10:
