@@ -101,6 +101,37 @@ def session_checkpoint(folder):
     return found
 
 
+def given_sessions(folder):
+    """Saves in a session that is no default one, given wherever one can be; what each wrote."""
+    with tf1.Graph().as_default():
+        v, _ = two_variables(3.0)
+        step = tf1.train.get_or_create_global_step()
+        checkpoint, saver = tfckpt.Checkpoint(v=v), tfckpt.Saver({"v": v})
+        manager = tfckpt.CheckpointManager(checkpoint, folder + "/kept", None, step_counter=step,
+                                           checkpoint_interval=1)
+        session = tf1.Session()
+        session.run([tf1.global_variables_initializer(), tf1.assign(step, 7)])
+        paths = [checkpoint.save(folder + "/o/a", session),  # as in TensorFlow 1
+                 checkpoint.write(folder + "/o/b", session),
+                 checkpoint.save(folder + "/o/c", session=session),
+                 saver.save(session, folder + "/n/d", global_step=step),
+                 *tfckpt.save_both(saver, checkpoint, folder + "/n/e", folder + "/o/f", step,
+                                   session=session),
+                 manager.save(checkpoint_number=step, options=session)]
+        session.run(tf1.assign(step, 8))
+        with tfckpt.BackgroundSaves() as background:
+            paths += [background.save(checkpoint, folder + "/o/g", session),
+                      background.save(manager, step, options=session),
+                      *background.save_both(saver, checkpoint, folder + "/n/h", folder + "/o/i",
+                                            step, session=session)]
+        session.close()
+        values = [tf.train.load_variable(path, "v" if name == "n" else
+                                         "v/.ATTRIBUTES/VARIABLE_VALUE").tolist()
+                  for path in paths for name in [os.path.basename(os.path.dirname(path))]]
+        return {"paths": [os.path.relpath(path, folder) for path in paths],
+                "values": [value == [3.0, 3.0] for value in values]}
+
+
 def initialize_or_restore(folder):
     found = {}
     with tf1.Graph().as_default():

@@ -94,6 +94,13 @@ def test_behaviour_117_objects_go_both_ways_between_sessions_and_eager_code(run_
         "load_checkpoint": 9.0}
 
 
+def test_a_session_is_given_where_tensorflow_1_had_it_or_by_its_name(run_in_session):
+    assert run_in_session("given_sessions") == {
+        "paths": ["o/a-1", "o/b", "o/c-2", "n/d-7", "n/e-7", "o/f-3", "kept/ckpt-7",
+                  "o/g-5", "kept/ckpt-8", "n/h-8", "o/i-7"],
+        "values": [True] * 11}
+
+
 def test_behaviour_119_initialize_or_restore_with_a_file_and_without(run_in_session):
     assert run_in_session("initialize_or_restore") == {
         "no file": [[3.0, 3.0], 3.0], "part of it": [[5.0, 5.0], 3.0],

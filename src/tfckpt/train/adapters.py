@@ -41,8 +41,8 @@ if TYPE_CHECKING:
     import numpy as np
 
 __all__ = ["Adapter", "adapters", "any_framework", "arrays_of", "assign_all", "check_settable",
-           "current_session", "initialize", "memory_of", "stand_in", "tree_of", "using_session",
-           "waits_for_run"]
+           "current_session", "initialize", "memory_of", "session_in", "stand_in", "tree_of",
+           "using_session", "waits_for_run"]
 
 # By the root package of a class that an object is an instance of. If it is one of several (a
 # Keras model is also TensorFlow's), the first adapter that knows it has it.
@@ -297,13 +297,18 @@ def initialize(values: Iterable[Any]) -> None:
 def using_session(session: Any) -> Iterator[None]:
     """Values of graph variables are read and set in this session for the time of a ``with``.
 
-    None leaves it to the framework's default session.
+    None leaves it at the session of a ``with`` around this one, or else at the framework's default.
     """
-    token = _session.set(session)
+    token = _session.set(_session.get() if session is None else session)
     try:
         yield
     finally:
         _session.reset(token)
+
+
+def session_in(options: object) -> Any:
+    """A session that was given where TensorFlow 2 has options and TensorFlow 1 had it, or None."""
+    return options if hasattr(options, "run") else None
 
 
 def current_session() -> Any:

@@ -16,6 +16,7 @@ from tfckpt.core.collection import no_collection
 from tfckpt.core.discovery import as_path
 from tfckpt.core.plan import Output, Plan
 from tfckpt.errors import PathConflictError, VariableError, VariableTypeError
+from tfckpt.train.adapters import using_session
 from tfckpt.train.checkpoint import Checkpoint
 from tfckpt.train.manager import CheckpointManager
 from tfckpt.train.pending import PendingSave
@@ -41,7 +42,8 @@ class SavedBoth(NamedTuple):
 
 
 def save_both(saver: Saver, checkpoint: Checkpoint | CheckpointManager, tf1_path: Path,
-              tf2_path: Path | None = None, global_step: Any = None) -> SavedBoth | None:
+              tf2_path: Path | None = None, global_step: Any = None, *, session: Any = None
+              ) -> SavedBoth | None:
     """Save the same values as a TF1 and a TF2 checkpoint that share their data.
 
     Args:
@@ -54,6 +56,8 @@ def save_both(saver: Saver, checkpoint: Checkpoint | CheckpointManager, tf1_path
             None for a manager, which has its own.
         global_step: A number or variable; in the name of the TF1 checkpoint, and of the
             manager's.
+        session: The session that has the values of TensorFlow's graph variables; the default
+            one if it is None.
 
     Returns:
         The two prefixes, or None if the manager's interval says that no save is due.
@@ -71,12 +75,13 @@ def save_both(saver: Saver, checkpoint: Checkpoint | CheckpointManager, tf1_path
         ([1.0, 2.0], [1.0, 2.0])
     """
     with no_collection():
-        pending = prepare_both(saver, checkpoint, tf1_path, tf2_path, global_step)
+        pending = prepare_both(saver, checkpoint, tf1_path, tf2_path, global_step, session=session)
         return None if pending is None else pending.finish()
 
 
 def prepare_both(saver: Saver, checkpoint: Checkpoint | CheckpointManager, tf1_path: Path,
-                 tf2_path: Path | None = None, global_step: Any = None) -> PendingSave | None:
+                 tf2_path: Path | None = None, global_step: Any = None, *, session: Any = None
+                 ) -> PendingSave | None:
     """`save_both` as far as taking the values; see `PendingSave`."""
     manager = checkpoint if isinstance(checkpoint, CheckpointManager) else None
     objects = checkpoint.checkpoint if isinstance(checkpoint, CheckpointManager) else checkpoint
@@ -91,12 +96,13 @@ def prepare_both(saver: Saver, checkpoint: Checkpoint | CheckpointManager, tf1_p
         raise PathConflictError(
             "a folder's state file names one checkpoint, and both would be in this folder",
             file=folder or ".", hint="Give each format a folder of its own.")
-    tf2 = (manager.prepare(checkpoint_number=global_step) if manager
-           else objects.prepare(tf2_path or ""))
-    if tf2 is None:
-        return None
-    return prepare_shared(saver, objects, tf2,
-                          lambda rest: saver.prepare_plan(rest, tf1_path, global_step))
+    with using_session(session):
+        tf2 = (manager.prepare(checkpoint_number=global_step) if manager
+               else objects.prepare(tf2_path or ""))
+        if tf2 is None:
+            return None
+        return prepare_shared(saver, objects, tf2,
+                              lambda rest: saver.prepare_plan(rest, tf1_path, global_step))
 
 
 def prepare_shared(saver: Saver, checkpoint: Checkpoint, tf2: PendingSave,

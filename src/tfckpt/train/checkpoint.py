@@ -16,7 +16,7 @@ from tfckpt.core.plan import Plan
 from tfckpt.core.source import Source
 from tfckpt.core.writer import write_plan
 from tfckpt.errors import CheckpointNotFoundError, VariableError, VariableTypeError
-from tfckpt.train.adapters import stand_in, tree_of, using_session
+from tfckpt.train.adapters import session_in, stand_in, tree_of, using_session
 from tfckpt.train.byname import NamedRestoration
 from tfckpt.train.deferred import fill_waiting
 from tfckpt.train.fetching import open_for_objects
@@ -161,7 +161,7 @@ class Checkpoint(Trackable):
 
         Args:
             file_prefix: The prefix.
-            options: Not used.
+            options: Not used; a session may be in this place, where TensorFlow 1 had it.
             session: The session that has the values of TensorFlow's graph variables; the
                 default one if it is None.
 
@@ -169,7 +169,7 @@ class Checkpoint(Trackable):
             The prefix.
         """
         with no_collection():
-            prefix: str = self.prepare_write(file_prefix, session=session).finish()
+            prefix: str = self.prepare_write(file_prefix, options, session=session).finish()
         return prefix
 
     def save(self, file_prefix: Path, options: object = None, *, session: Any = None) -> str:
@@ -177,20 +177,21 @@ class Checkpoint(Trackable):
 
         Args:
             file_prefix: The prefix, to which the number is added.
-            options: Not used.
+            options: As for `write`.
             session: As for `write`.
 
         Returns:
             The prefix with ``-`` and the number of this save.
         """
         with no_collection():
-            prefix: str = self.prepare(file_prefix, session=session).finish()
+            prefix: str = self.prepare(file_prefix, options, session=session).finish()
         return prefix
 
-    def prepare_write(self, file_prefix: Path, *, session: Any = None) -> PendingSave:
+    def prepare_write(self, file_prefix: Path, options: object = None, *, session: Any = None
+                      ) -> PendingSave:
         """`write` as far as taking the values; see `PendingSave`."""
         prefix = as_path(file_prefix)
-        with using_session(session):
+        with using_session(session or session_in(options)):
             plan = plan_objects(self.view())
         return PendingSave(prefix, plan, lambda plan: write_plan(plan, prefix, overwrite=True))
 
@@ -198,7 +199,8 @@ class Checkpoint(Trackable):
                 ) -> PendingSave:
         """`save` as far as taking the values. The save is counted."""
         counter = self._maybe_create_save_counter().assign_add(1)
-        pending = self.prepare_write(f"{as_path(file_prefix)}-{int(counter)}", session=session)
+        pending = self.prepare_write(f"{as_path(file_prefix)}-{int(counter)}", options,
+                                     session=session)
 
         def write(plan: Plan) -> None:
             pending.write(plan)

@@ -5,7 +5,6 @@ Source: python/checkpoint/checkpoint_management.py.
 
 from __future__ import annotations
 
-import operator
 import os
 import re
 import time
@@ -18,9 +17,11 @@ from tfckpt.core.discovery import as_path, read_state
 from tfckpt.core.plan import Plan
 from tfckpt.errors import CheckpointError, CheckpointWarning, UnsupportedError
 from tfckpt.format.state import CheckpointState
+from tfckpt.train.adapters import session_in, using_session
 from tfckpt.train.pending import PendingSave
 from tfckpt.train.retention import Window, delete_or_warn
 from tfckpt.train.state import write_state
+from tfckpt.train.steps import step_of
 
 __all__ = ["CheckpointManager", "Restorable"]
 
@@ -43,7 +44,7 @@ class Restorable(Protocol):
 class Preparing(Protocol):
     """What can be saved in two steps."""
 
-    def prepare_write(self, file_prefix: str) -> PendingSave:
+    def prepare_write(self, file_prefix: str, options: Any = None) -> PendingSave:
         """``write`` as far as taking the values."""
 
 
@@ -173,12 +174,14 @@ class CheckpointManager:
                 save counter, which counts this save either way.
             check_interval: Whether to wait for the interval; a step that has been saved
                 isn't saved again in any case.
-            options: Passed on to ``checkpoint.write``.
+            options: Passed on to ``checkpoint.write``: with tfckpt's, the session that has the
+                values of TensorFlow's graph variables.
 
         Returns:
             Its prefix, or None if no save is due.
         """
-        due = self._begin(checkpoint_number, check_interval=check_interval)
+        with using_session(session_in(options)):
+            due = self._begin(checkpoint_number, check_interval=check_interval)
         if due is None:
             return None
         prefix, step = due
@@ -197,11 +200,12 @@ class CheckpointManager:
         if not isinstance(self._checkpoint, Preparing):
             raise UnsupportedError("only tfckpt's Checkpoint can be saved in the background",
                                    got=type(self._checkpoint).__name__)
-        due = self._begin(checkpoint_number, check_interval=check_interval)
+        with using_session(session_in(options)):
+            due = self._begin(checkpoint_number, check_interval=check_interval)
         if due is None:
             return None
         prefix, step = due
-        pending = self._checkpoint.prepare_write(prefix)
+        pending = self._checkpoint.prepare_write(prefix, options)
 
         def write(plan: Plan) -> None:
             pending.write(plan)
@@ -212,12 +216,12 @@ class CheckpointManager:
     def _begin(self, checkpoint_number: Any, *, check_interval: bool
                ) -> tuple[str, int | None] | None:
         """Prefix and step of a save, which is counted; None if none is due."""
-        step = None if self._checkpoint_interval is None else _integer(self._step_counter)
+        step = None if self._checkpoint_interval is None else step_of(self._step_counter)
         if step is not None and not self._is_due(step, check_interval=check_interval):
             return None
         counter = self._checkpoint.save_counter
         counter.assign_add(1)
-        number = _integer(counter if checkpoint_number is None else checkpoint_number)
+        number = step_of(counter if checkpoint_number is None else checkpoint_number)
         return f"{os.path.join(self._directory, self._name)}-{number}", step
 
     def _saved(self, path: str, step: int | None) -> None:
@@ -280,15 +284,6 @@ class CheckpointManager:
             return None
         self._checkpoint.restore(self._latest)
         if self._checkpoint_interval is not None:
-            self._last_step = _integer(self._step_counter)
+            self._last_step = step_of(self._step_counter)
         return self._latest
 
-
-def _integer(value: Any) -> int:
-    """The value of a number or of a variable.
-
-    Example:
-        >>> _integer(7)
-        7
-    """
-    return operator.index(value.numpy() if hasattr(value, "numpy") else value)

@@ -45,6 +45,7 @@ from tfckpt.train.outputs import value_outputs
 from tfckpt.train.pending import PendingSave
 from tfckpt.train.retention import Retention
 from tfckpt.train.standins import LiveObject, LiveVariable
+from tfckpt.train.steps import step_of
 from tfckpt.train.storednames import StoredNames
 from tfckpt.train.treenames import names_of_tree
 from tfckpt.train.values import as_array
@@ -239,9 +240,9 @@ class Saver:
         if not self.variables:
             return None
         with no_collection(), using_session(sess):
-            plan = plan_names(self.variables)
-        return self.prepare_plan(plan, save_path, global_step, latest_filename=latest_filename,
-                                 meta_graph_suffix=meta_graph_suffix, write_state=write_state)
+            return self.prepare_plan(
+                plan_names(self.variables), save_path, global_step, write_state=write_state,
+                latest_filename=latest_filename, meta_graph_suffix=meta_graph_suffix)
 
     def prepare_plan(self, plan: Plan, save_path: Path, global_step: Any = None,
                      **options: Any) -> PendingSave:
@@ -283,11 +284,7 @@ class Saver:
     def _prefix(self, save_path: str, global_step: Any) -> str:
         if global_step is None:
             return save_path
-        try:
-            known = stand_in(global_step)  # a framework's variable gives its value
-            step = operator.index(known.numpy() if isinstance(known, Variable) else known)
-        except TypeError:
-            raise VariableTypeError("the step is no integer", got=repr(global_step)) from None
+        step = step_of(global_step)
         return f"{save_path}-{step:08d}" if self._pad_step_number else f"{save_path}-{step}"
 
     def restore(self, sess: object, save_path: Path) -> None:
