@@ -23,6 +23,7 @@ ARROWS = {
     "tensorflow": {"train", "convert", "core", "format", "errors"},
     "jax": {"train", "convert", "core", "format", "errors"},
     "keras": {"convert", "core", "format", "errors"},
+    "torch": {"train", "convert", "core", "format", "errors"},
     "report": {"core", "format", "errors"},
     "cli": {"report", "keras", "convert", "train", "core", "errors", "_version"},
     "tfckpt": {"convert", "train", "core", "errors", "_version"},

@@ -42,13 +42,14 @@ if TYPE_CHECKING:
 
 __all__ = ["Adapter", "adapters", "any_framework", "arrays_of", "assign_all", "check_settable",
            "current_session", "initialize", "memory_of", "session_in", "stand_in", "tree_of",
-           "using_session", "waits_for_run"]
+           "using_session", "waits_for_run", "why_not"]
 
 # By the root package of a class that an object is an instance of. If it is one of several (a
 # Keras model is also TensorFlow's), the first adapter that knows it has it.
 _MODULES = {
     "tensorflow": "tfckpt.tensorflow.adapter",
     "jax": "tfckpt.jax.adapter",
+    "torch": "tfckpt.torch.adapter",
 }
 
 
@@ -82,6 +83,10 @@ class Adapter(ABC):
         Raises:
             VariableError: Some can't; with all of them.
         """
+
+    def why_not(self, live: Any) -> str | None:
+        """What to do with an object that can't be saved; None if there is nothing to say of it."""
+        return None
 
     def read_all(self, leaves: Sequence[Any]) -> list[np.ndarray[Any, Any]]:
         """Values of this adapter's leaves, which nobody may write to."""
@@ -204,6 +209,12 @@ def tree_of(value: Any) -> Any:
         return None
     return next((made for adapter in adapters() if (made := adapter.tree(value)) is not None),
                 None)
+
+
+def why_not(value: Any) -> str | None:
+    """What its framework's adapter says of an object that can't be saved."""
+    reasons = (adapter.why_not(value) for adapter in _adapters_for(type(value)))
+    return next(filter(None, reasons), None)
 
 
 def _refer(value: Any) -> weakref.ref[Any]:

@@ -16,9 +16,9 @@ from tfckpt.core.plan import Plan
 from tfckpt.core.source import Source
 from tfckpt.core.writer import write_plan
 from tfckpt.errors import CheckpointNotFoundError, VariableError, VariableTypeError
-from tfckpt.train.adapters import session_in, stand_in, tree_of, using_session
+from tfckpt.train.adapters import session_in, stand_in, tree_of, using_session, why_not
 from tfckpt.train.byname import NamedRestoration
-from tfckpt.train.deferred import fill_waiting
+from tfckpt.train.deferred import SAVE_COUNTER, fill_waiting
 from tfckpt.train.fetching import open_for_objects
 from tfckpt.train.graphview import GraphView, plan_objects, view_objects
 from tfckpt.train.loadreport import RestoreError
@@ -33,7 +33,6 @@ from tfckpt.train.variables import Variable
 __all__ = ["Checkpoint"]
 
 Path = str | os.PathLike[str]
-SAVE_COUNTER = "save_counter"
 
 
 class Checkpoint(Trackable):
@@ -76,10 +75,11 @@ class Checkpoint(Trackable):
             if isinstance(child, weakref.ref):
                 continue  # found through the reference, and not kept alive
             if not is_trackable(child):
-                raise VariableTypeError("this is nothing that a checkpoint can save",
-                                        got=f"{name}={value!r}",
-                                        hint="Give variables, modules, and lists and dicts of"
-                                             " them.")
+                reason = why_not(child)  # an object of a framework may be pages of text
+                got = f"{name}={type(value).__name__ if reason else repr(value)}"
+                raise VariableTypeError("this is nothing that a checkpoint can save", got=got,
+                                        hint=reason or "Give variables, modules, and lists and"
+                                             " dicts of them.")
             if root is not None:
                 self._attach(name, child)
 

@@ -12,7 +12,10 @@ from typing import Any, NamedTuple
 
 from tfckpt.train.adapters import memory_of, stand_in
 
-__all__ = ["Waiting", "fill", "fill_waiting"]
+__all__ = ["SAVE_COUNTER", "Waiting", "fill", "fill_waiting"]
+
+SAVE_COUNTER = "save_counter"
+"""The child that a `Checkpoint` adds to its root, once it is needed."""
 
 
 class Waiting(NamedTuple):

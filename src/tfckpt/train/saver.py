@@ -63,7 +63,8 @@ class Saver:
     """Saves variables under their names, and restores them.
 
     Args:
-        var_list: Variables to save under their own names, or a dict from names to variables;
+        var_list: Variables to save under their own names, or a dict from names to variables, or
+            a module of PyTorch, which may also be in the dict;
             by default all that the current graph lists as global or as saveable.
         reshape: Whether a stored value of another shape is poured into the variable's, row by
             row, if it has as many elements.
@@ -430,11 +431,14 @@ def _by_name(given: Iterable[Any] | Mapping[str, Any]) -> dict[str, Any]:
         VariableError: Two variables have one name, or one variable has two.
         VariableTypeError: Something can't be saved.
     """
+    whole = _variables_of("", given)
     tree = tree_of(given)
-    if isinstance(tree, LiveObject) and not isinstance(given, (list, tuple)):
+    if whole is not None:
+        found = whole
+    elif isinstance(tree, LiveObject) and not isinstance(given, (list, tuple)):
         found = names_of_tree(given, tree)
     elif isinstance(given, Mapping):
-        found = {_checked_name(name): _checked(value, name) for name, value in given.items()}
+        found = _named_by_user(given)
     elif tree is None and isinstance(given, Iterable):
         found = _named(given)
     else:
@@ -452,6 +456,22 @@ def _by_name(given: Iterable[Any] | Mapping[str, Any]) -> dict[str, Any]:
         keys = [name] if isinstance(value, Variable) else [i.key for i in _stored(name, value)]
         for key in keys:
             if owners.setdefault(key, name) != name:
+                raise VariableError("two variables would be saved under one name", tensor=key)
+    return found
+
+
+def _variables_of(name: str, value: Any) -> dict[str, Any] | None:
+    """The variables of a framework's object that is saved variable by variable, by name."""
+    known = stand_in(value)
+    return known.saver_variables(name) if isinstance(known, LiveObject) else None
+
+
+def _named_by_user(given: Mapping[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in given.items():
+        own = _variables_of(_checked_name(name), value)
+        for key, item in ({name: _checked(value, name)} if own is None else own).items():
+            if found.setdefault(key, item) is not item:
                 raise VariableError("two variables would be saved under one name", tensor=key)
     return found
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from tfckpt.errors import VariableError
 from tfckpt.format.dtypes import DType
 from tfckpt.train.adapters import Adapter, assign_all, stand_in
-from tfckpt.train.deferred import Waiting
+from tfckpt.train.deferred import SAVE_COUNTER, Waiting
 from tfckpt.train.objects import Trackable
 from tfckpt.train.optimizer import Optimizer
 from tfckpt.train.values import Shape, is_compatible
@@ -176,6 +176,17 @@ class LiveObject(_StandIn, Trackable):
         """The name that it has for a Saver that is given it in a list; none by default."""
         return ""
 
+    def saver_variables(self, name: str) -> dict[str, Any] | None:
+        """Stand-ins of the variables that a Saver stores for it, by whole names.
+
+        Args:
+            name: The name that the object was given in a dict; empty if it was given alone.
+
+        Returns:
+            The variables; None if it isn't saved variable by variable, but by `saver_values`.
+        """
+        return None
+
     def saver_values(self, name: str) -> dict[str, Any]:
         """Values that a Saver stores, under whole names; see `own_values`.
 
@@ -189,7 +200,9 @@ class LiveObject(_StandIn, Trackable):
         self.set_own_values({own.removeprefix(name): value for own, value in values.items()})
 
     def wait_for_child(self, name: str, waiting: Waiting) -> None:
-        """Have a child filled when the framework makes it; by default it never is."""
+        """Have a child filled when it appears; by default that is only what we add to a root."""
+        if name == SAVE_COUNTER:
+            self.memory.setdefault("_waiting", {}).setdefault(name, []).append(waiting)
 
     def wait_for_any(self, waiting: Waiting) -> None:
         """Have every child filled that the framework makes; by default none is."""

@@ -1,0 +1,126 @@
+"""Dense layers beside images, whose rows have another order in PyTorch than in TensorFlow.
+
+An image of h times w with c channels is c × h × w numbers in PyTorch when it is flattened, and
+h × w × c in TensorFlow. The rows of the kernel after it are in that order, and so are the columns
+of one before an image is made. Shapes don't tell which it is, and nothing would fail: it would only
+compute something else. So a layer that may be such a one has to be told.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from torch import nn
+
+from tfckpt.errors import VariableError
+from tfckpt.torch.choices import choice_of
+from tfckpt.torch.walking import walk
+
+__all__ = ["check_images"]
+
+_CONVOLUTIONS = (nn.modules.conv._ConvNd,)  # noqa: SLF001 - its public classes are many
+_POOLINGS = (nn.modules.pooling._AdaptiveAvgPoolNd, nn.modules.pooling._AdaptiveMaxPoolNd)  # noqa: SLF001
+_IMAGE_NORMS = (nn.BatchNorm2d, nn.BatchNorm3d, nn.InstanceNorm2d, nn.InstanceNorm3d)
+
+
+class _Doubt(NamedTuple):
+    """A layer that may stand beside an image."""
+
+    name: str
+    what: str
+    layout: str
+
+
+class _Image:
+    """What is known of the image while layers are walked in order."""
+
+    def __init__(self) -> None:
+        self.dense: tuple[str, Any] | None = None
+        self._begin(None)
+
+    def _begin(self, channels: int | None, *, is_line: bool = False) -> None:
+        """Forget the image before."""
+        self.channels = channels
+        self.size: tuple[int, ...] | None = None
+        self.is_flat = False
+        self.is_line = is_line  # of one axis
+
+    def doubts(self, name: str, module: Any) -> Iterator[_Doubt]:
+        """Take the next layer; gives it, or one before, if it has to be told."""
+        if isinstance(module, _CONVOLUTIONS):
+            self._begin(module.out_channels, is_line=len(module.kernel_size) == 1)
+            self.dense = None
+        elif isinstance(module, _IMAGE_NORMS) and self.channels is not None:
+            self.channels = module.num_features  # of several images, one beside the other
+        elif isinstance(module, _POOLINGS):
+            self.size = _numbers(module.output_size)
+            if self.size is not None and math.prod(self.size) == 1:
+                self.channels = None
+        elif isinstance(module, nn.Flatten):
+            self.is_flat = True
+        elif isinstance(module, nn.BatchNorm1d) and self.is_flat:
+            yield from self._after(name, module, module.num_features)
+        elif isinstance(module, nn.Linear):
+            yield from self._after(name, module, module.in_features)
+            self._begin(None)
+            self.dense = name, module
+        elif isinstance(module, nn.Unflatten) and self.dense is not None:
+            yield from self._before(module)
+
+    def _after(self, name: str, module: Any, n: int) -> Iterator[_Doubt]:
+        channels = self.channels
+        if channels is None or channels == 1 or n <= channels or n % channels:
+            return
+        pixels = n // channels
+        size = f"{pixels},1" if self.is_line else _size(pixels, self.size)
+        yield _Doubt(
+            name, f"{type(module).__name__} of {n} = {pixels} x {channels} numbers, after a"
+            f" layer with {channels} channels", f"flattened({size})")
+
+    def _before(self, module: Any) -> Iterator[_Doubt]:
+        assert self.dense is not None
+        name, dense = self.dense
+        size = _numbers(tuple(module.unflattened_size))
+        if size is None or len(size) < 2 or math.prod(size[1:]) == 1 or size[0] == 1:
+            return
+        self.dense = None
+        if choice_of(dense) is None:
+            yield _Doubt(name, f"Linear before an image of {' x '.join(map(str, size))}",
+                         f"unflattened({_size(math.prod(size[1:]), size[1:])})")
+
+
+def check_images(root: nn.Module) -> None:
+    """See that every dense layer beside an image was told how that lies.
+
+    Raises:
+        VariableError: Some weren't; with all of them.
+    """
+    image = _Image()
+    found = [doubt for place in walk(root) for doubt in image.doubts(place.title, place.module)
+             if choice_of(place.module) is None]
+    if not found:
+        return
+    layouts = ", ".join(f'"{doubt.name}": "{doubt.layout}"' for doubt in found)
+    lines = "".join(f"\n  {doubt.name}: {doubt.what}" for doubt in found)
+    raise VariableError(
+        "the order of a flattened image differs between PyTorch and TensorFlow, and it isn't known"
+        f" whether these layers have one:{lines}",
+        hint=f"Say so with layouts={{{layouts}}}, with the height and width of the image, or"
+             ' with "dense" where there is none ("same" for a normalization). For Saver and'
+             " Checkpoint: tfckpt.torch.set_layouts(module, {...}).")
+
+
+def _numbers(size: Any) -> tuple[int, ...] | None:
+    """A size as numbers, if all of it is known."""
+    sizes = size if isinstance(size, tuple) else (size, size)
+    return tuple(sizes) if all(isinstance(item, int) and item > 0 for item in sizes) else None
+
+
+def _size(n: int, known: tuple[int, ...] | None) -> str:
+    """Height and width of n pixels, as far as they can be told."""
+    if known is not None and len(known) > 1 and math.prod(known) == n:
+        return f"{math.prod(known[:-1])},{known[-1]}"
+    side = math.isqrt(n)
+    return f"{side},{side}" if side * side == n else "h,w"

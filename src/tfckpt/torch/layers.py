@@ -1,0 +1,153 @@
+"""What the weights of each of PyTorch's layers are in TensorFlow: names, layouts, and where.
+
+    ====================== =========================================================================
+    layer                  TensorFlow's variables (layout)
+    ====================== =========================================================================
+    Linear                 kernel (dense), bias
+    Conv1d, 2d, 3d         kernel (conv), bias; with a group for each channel depthwise_kernel
+                           (depthwise)
+    ConvTranspose1d, …     kernel (conv), bias
+    Embedding              embeddings
+    BatchNorm, SyncBatch-, gamma, beta, moving_mean, moving_variance; num_batches_tracked is left
+    InstanceNorm           aside
+    LayerNorm, GroupNorm   gamma, beta
+    RMSNorm                scale
+    PReLU                  alpha
+    RNN, LSTM, GRU         see recurrent.py
+    MultiheadAttention     see attention.py
+    Conv1D of transformers kernel, bias
+    all others             what they have, under its own name and as it is
+    ====================== =========================================================================
+
+A *choice* says that a layer is something else than the table says: ``"flattened(7,7)"`` for a
+Linear after an image, ``"lstm_cell"`` for an LSTM. It is the name of a layout, or of a cell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from torch import nn
+
+from tfckpt.torch.attention import ATTENTION
+from tfckpt.torch.recurrent import CELLS, LAYERS
+from tfckpt.torch.rows import Row, Seen, Weights, checked, not_that, one
+
+__all__ = ["see"]
+
+_LINEAR = ("dense", "flattened(h,w)", "unflattened(h,w)", "pointwise", "same")
+
+
+def _linear(module: Any, choice: str | None) -> list[Weights]:
+    layout = choice or "dense"
+    kind = checked(module, layout, _LINEAR)
+    shape = (1, 1, module.in_features, module.out_features) if kind == "pointwise" else None
+    return [one("weight", layout, "kernel", shape),
+            one("bias", layout if kind == "unflattened" else "same", "bias")]
+
+
+def _conv(module: Any, choice: str | None) -> list[Weights]:
+    by_channel = module.groups == module.in_channels > 1
+    layout = choice or ("depthwise" if by_channel else "conv")
+    checked(module, layout, ("conv", "depthwise", "same"))
+    bias = one("bias", "same", "bias")
+    if layout != "depthwise":
+        return [one("weight", layout, "kernel"), bias]
+    if module.groups != module.in_channels:
+        raise not_that(module, choice, ("conv", "same"))
+    shape = (*module.kernel_size, module.in_channels, module.out_channels // module.in_channels)
+    return [one("weight", layout, "depthwise_kernel", shape), bias]
+
+
+def _conv_transpose(module: Any, choice: str | None) -> list[Weights]:
+    layout = choice or "conv"
+    checked(module, layout, ("conv", "same"))
+    return [one("weight", layout, "kernel"), one("bias", "same", "bias")]
+
+
+def _vectors(*names: tuple[str, str], choices: tuple[str, ...] = ("same",)
+             ) -> Callable[[Any, str | None], list[Weights]]:
+    def weights(module: Any, choice: str | None) -> list[Weights]:
+        layout = choice or "same"
+        checked(module, layout, choices)
+        return [one(here, layout, there) for here, there in names]
+
+    return weights
+
+
+_SCALED = Row(_vectors(("weight", "gamma"), ("bias", "beta")))
+_RUNNING = Row(
+    _vectors(("weight", "gamma"), ("bias", "beta"), ("running_mean", "moving_mean"),
+             ("running_var", "moving_variance"), choices=("same", "flattened(h,w)")),
+    left_aside=("num_batches_tracked",))
+_ROWS: dict[str, Row] = {
+    "torch.Linear": Row(_linear),
+    "torch._ConvTransposeNd": Row(_conv_transpose),
+    "torch._ConvNd": Row(_conv),
+    "torch.Embedding": Row(_vectors(("weight", "embeddings"))),
+    "torch.EmbeddingBag": Row(_vectors(("weight", "embeddings"))),
+    "torch._NormBase": _RUNNING,
+    "torch.LayerNorm": _SCALED,
+    "torch.GroupNorm": _SCALED,
+    "torch.RMSNorm": Row(_vectors(("weight", "scale"))),
+    "torch.PReLU": Row(_vectors(("weight", "alpha"))),
+    "transformers.Conv1D": Row(_vectors(("weight", "kernel"), ("bias", "bias"))),
+    "torch.MultiheadAttention": ATTENTION,
+    **{f"torch.{kind}": LAYERS for kind in ("RNN", "LSTM", "GRU")},
+    **{f"torch.{kind}Cell": CELLS for kind in ("RNN", "LSTM", "GRU")},
+}
+
+
+def see(module: nn.Module, choice: str | None = None) -> Seen:
+    """A module as TensorFlow would have it.
+
+    Args:
+        module: The module.
+        choice: What it is, if not what the table says.
+
+    Raises:
+        UnsupportedError: The module can't be what was chosen.
+        FormatError: There is no such layout.
+
+    Example:
+        >>> see(nn.Linear(3, 2)).weights[0]._asdict()["layout"]
+        'dense'
+    """
+    own = _own_names(module)
+    row = _row_of(module)
+    if row is None:
+        if choice not in (None, "same"):
+            raise not_that(module, choice, ("same",))
+        return Seen(tuple(one(name, "same", name) for name in own), is_known=not own)
+    weights = [item for item in row.weights(module, choice)
+               if all(_has(module, name) for name in item.names)]
+    is_known = bool(weights) or not own
+    covered = {*row.left_aside, *(name for item in weights for name in item.names)}
+    # What a class of the user's own adds to the layer that it is.
+    weights += [one(name, "same", name) for name in own if name not in covered]
+    return Seen(tuple(weights), row.hidden, tuple(name for name in row.left_aside if name in own),
+                is_known)
+
+
+def _own_names(module: nn.Module) -> list[str]:
+    """Names of the parameters and of the buffers that a state_dict has."""
+    passing = module._non_persistent_buffers_set  # noqa: SLF001 - PyTorch has no public way
+    return [name for name, value in (*module._parameters.items(), *module._buffers.items())  # noqa: SLF001
+            if value is not None and name not in passing]
+
+
+def _has(module: nn.Module, name: str) -> bool:
+    *path, last = name.split(".")
+    for part in path:
+        module = module._modules[part]  # noqa: SLF001 - as above
+    return (module._parameters.get(last) is not None  # noqa: SLF001
+            or module._buffers.get(last) is not None)  # noqa: SLF001
+
+
+def _row_of(module: nn.Module) -> Row | None:
+    for kind in type(module).__mro__:
+        row = _ROWS.get(f"{kind.__module__.partition('.')[0]}.{kind.__name__}")
+        if row is not None:
+            return row
+    return None

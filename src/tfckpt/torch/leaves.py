@@ -1,0 +1,145 @@
+"""Variables of TensorFlow that a module of PyTorch stands for, as stand-ins."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from tfckpt.convert.layouts import Layout, parse_layout
+from tfckpt.errors import VariableError
+from tfckpt.format.dtypes import DType
+from tfckpt.torch.rows import Weights
+from tfckpt.torch.tensors import check_readable, dtype_of, view_of
+from tfckpt.torch.walking import tensor_of
+from tfckpt.train.adapters import stand_in
+from tfckpt.train.standins import LiveObject, LiveVariable
+from tfckpt.train.values import Shape
+
+if TYPE_CHECKING:
+    Array = np.ndarray[Any, Any]
+
+__all__ = ["LoneTensor", "TorchVariable"]
+
+
+class _TorchLeaf(LiveVariable):
+    copies = True  # PyTorch's tensors are written to where they are
+
+    @property
+    def full_name(self) -> str:
+        return ""  # neither tensors nor modules have names
+
+    def check(self) -> None:
+        """See that it can be read and set.
+
+        Raises:
+            VariableError: It has no value yet.
+            UnsupportedError: No checkpoint can have it.
+        """
+
+    def write(self, array: Array) -> None:
+        self.adapter.assign_all([(self, array)])
+
+
+class LoneTensor(_TorchLeaf):
+    """A tensor that was given itself, as it is."""
+
+    @property
+    def dtype(self) -> DType:
+        return dtype_of(self.live)
+
+    @property
+    def shape(self) -> Shape:
+        return tuple(self.live.shape)
+
+    @property
+    def trainable(self) -> bool:  # type: ignore[override]  # only read
+        return bool(self.live.requires_grad)
+
+    def check(self) -> None:
+        check_readable(self.live, "")
+
+    def read(self) -> Array:
+        return _snapshot(view_of(self.live, ""))
+
+
+class TorchVariable(_TorchLeaf):
+    """A variable that a module's tensors are, or are a part of.
+
+    Args:
+        parent: The module's stand-in, which this one keeps alive.
+        weights: The tensors, and what they are.
+        index: Which of the variables this is.
+    """
+
+    def __init__(self, parent: LiveObject, weights: Weights, index: int) -> None:
+        self.parent, self.weights, self.index = parent, weights, index
+        memory = parent.memory.setdefault("variables", {}).setdefault(weights.paths[index], {})
+        super().__init__(parent.live, memory, parent.adapter)
+
+    def refer(self) -> Callable[[], Any]:
+        module, weights, index = weakref.ref(self.live), self.weights, self.index
+
+        def again() -> Any:
+            found = module()
+            return None if found is None else stand_in(found).variable(weights, index)
+
+        return again
+
+    @property
+    def layout(self) -> Layout:
+        """How the tensors lie."""
+        return parse_layout(self.weights.layout)
+
+    @property
+    def tensors(self) -> list[torch.Tensor]:
+        """The tensors as the module has them now."""
+        return [tensor_of(self.live, name) for name in self.weights.names]
+
+    @property
+    def title(self) -> str:
+        """What the tensors are called below the module, for messages."""
+        return ", ".join(self.weights.names)
+
+    @property
+    def dtype(self) -> DType:
+        found = {tensor.dtype: dtype_of(tensor) for tensor in self.tensors}
+        if len(found) > 1:
+            raise VariableError("tensors that are one variable in TensorFlow differ in dtype",
+                                got=", ".join(map(str, found.values())), tensor=self.title)
+        return next(iter(found.values()))
+
+    @property
+    def shape(self) -> Shape:
+        self.check()
+        shapes = [tuple(tensor.shape) for tensor in self.tensors]
+        return self.layout.shapes_back(shapes, self.weights.shapes)[self.index]
+
+    @property
+    def trainable(self) -> bool:  # type: ignore[override]  # only read
+        return any(tensor.requires_grad for tensor in self.tensors)
+
+    def check(self) -> None:
+        for tensor in self.tensors:
+            check_readable(tensor, self.title)
+
+    def read(self) -> Array:
+        return _snapshot(self.read_together()[self.index])
+
+    def read_together(self) -> list[Array]:
+        """The values of all variables that these tensors are."""
+        views = [view_of(tensor, self.title) for tensor in self.tensors]
+        return self.layout.back(views, self.weights.shapes)
+
+    def __repr__(self) -> str:
+        return f"<{self.weights.paths[self.index]} of a {type(self.live).__name__}>"
+
+
+def _snapshot(view: Array) -> Array:
+    """The same values in memory of their own: an optimizer of PyTorch's writes to its tensors."""
+    own = np.array(view, order="C")
+    own.flags.writeable = False
+    return own

@@ -1,0 +1,83 @@
+"""Arrays of PyTorch's tensors, without a copy where there is one in memory, and the other way."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from tfckpt.errors import UnsupportedError, VariableError
+from tfckpt.format.dtypes import DType, dtype_named
+
+if TYPE_CHECKING:
+    Array = np.ndarray[Any, Any]
+
+__all__ = ["dtype_of", "view_of", "write_tensor"]
+
+# Integers of one size stand for what numpy itself has no dtype for.
+_CARRIERS = {1: torch.uint8, 2: torch.int16}
+
+
+def dtype_of(tensor: torch.Tensor) -> DType:
+    """TensorFlow's dtype for a tensor's elements.
+
+    Raises:
+        UnsupportedError: TensorFlow has no such dtype.
+    """
+    return dtype_named(str(tensor.dtype).removeprefix("torch."))
+
+
+def view_of(tensor: torch.Tensor, name: str) -> Array:
+    """The elements of a tensor: its own memory if that is the CPU's, else a copy.
+
+    Raises:
+        VariableError: It has no elements yet.
+        UnsupportedError: They don't lie in rows: it is sparse or quantized.
+    """
+    check_readable(tensor, name)
+    value = tensor.detach().cpu().resolve_conj().resolve_neg()
+    dtype = dtype_of(tensor).numpy()
+    if dtype.isbuiltin != 1:  # of ml_dtypes, which PyTorch doesn't know
+        carried: Array = value.view(_CARRIERS[dtype.itemsize]).numpy()
+        return carried.view(dtype)
+    array: Array = value.numpy()
+    return array
+
+
+def check_readable(tensor: torch.Tensor, name: str) -> None:
+    """See that a tensor has elements that can be read and set.
+
+    Raises:
+        VariableError: It has none yet.
+        UnsupportedError: They don't lie in rows.
+    """
+    if isinstance(tensor, torch.nn.parameter.UninitializedTensorMixin):
+        raise VariableError("the parameter has no shape yet", tensor=name,
+                            hint="Call the module once on an input: its layers are lazy.")
+    if tensor.is_meta:
+        raise VariableError("the tensor is on the meta device, where nothing has a value",
+                            tensor=name, hint="module.to_empty(device='cpu') gives it memory.")
+    if tensor.layout != torch.strided or tensor.is_quantized:
+        raise UnsupportedError("the tensor is sparse or quantized, and no checkpoint of"
+                               " TensorFlow's has such", tensor=name)
+
+
+def write_tensor(tensor: torch.Tensor, array: Array) -> None:
+    """Set the elements of a tensor, where it is and as it is.
+
+    What PyTorch has noted of it stays: device, dtype, ``requires_grad``, and who else has it.
+
+    Args:
+        tensor: A tensor of any device.
+        array: Elements of its dtype and shape; a read-only view will do.
+    """
+    # A tensor of its own, since PyTorch warns of read-only arrays.
+    fresh = np.array(array, order="C")
+    if fresh.dtype.isbuiltin != 1:
+        value = torch.from_numpy(fresh.view(f"i{fresh.itemsize}" if fresh.itemsize > 1 else "u1"))
+        value = value.view(tensor.dtype)
+    else:
+        value = torch.from_numpy(fresh)
+    with torch.no_grad():
+        tensor.copy_(value)

@@ -1,0 +1,220 @@
+"""PyTorch's side of test_torch.py; runs where PyTorch is, without TensorFlow."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn.functional import relu
+
+import tfckpt
+import tfckpt.torch
+
+
+class Block(nn.Module):
+    def __init__(self, inputs, outputs, stride):
+        super().__init__()
+        self.conv1 = nn.Conv2d(inputs, outputs, 3, stride, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(outputs)
+        self.conv2 = nn.Conv2d(outputs, outputs, 3, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(outputs)
+        if stride > 1:
+            self.short = nn.Conv2d(inputs, outputs, 1, stride)
+
+    def forward(self, x):
+        y = self.bn2(self.conv2(relu(self.bn1(self.conv1(x)))))
+        return relu(y + (self.short(x) if hasattr(self, "short") else x))
+
+
+class ResNet(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, 8, 5, 2, padding=2)
+        self.bn1 = nn.BatchNorm2d(8)
+        self.pool = nn.MaxPool2d(2)
+        self.blocks = nn.ModuleList([Block(8, 8, 1), Block(8, 12, 2)])
+        self.fc = nn.Linear(12, 12)
+        self.head = nn.Linear(12, 5)
+
+    def forward(self, x):
+        x = self.pool(relu(self.bn1(self.conv1(x))))
+        for block in self.blocks:
+            x = block(x)
+        return self.head(relu(self.fc(x.mean((2, 3)))))
+
+
+class Kinds(nn.Module):
+    """A layer of each kind, as Keras 2 has them."""
+
+    def __init__(self):
+        super().__init__()
+        self.emb = nn.Embedding(11, 8)
+        self.lstm = nn.LSTM(8, 6, batch_first=True)
+        self.gru = nn.GRU(6, 5, batch_first=True)
+        self.both = nn.LSTM(5, 4, batch_first=True, bidirectional=True)
+        self.rnn = nn.RNN(8, 8, batch_first=True)
+        self.mha = nn.MultiheadAttention(8, 2, batch_first=True)
+        self.norm = nn.LayerNorm(8)
+        self.out = nn.Linear(8, 11, bias=False)
+        self.out.weight = self.emb.weight
+        self.conv = nn.Conv1d(3, 6, 3)
+        self.depthwise = nn.Conv2d(3, 6, 3, groups=3)
+        self.up = nn.ConvTranspose2d(6, 4, 2, stride=2)
+        self.fc = nn.Linear(4 * 4 * 4, 8)
+
+    def forward(self, words, image):
+        x = self.rnn(self.both(self.gru(self.lstm(self.emb(words))[0])[0])[0])[0]
+        x = self.norm(x + self.mha(x, x, x, need_weights=False)[0])
+        line = self.conv(image[:, :, 0]).mean(2)
+        y = self.fc(torch.tanh(self.up(torch.relu(self.depthwise(image)))).flatten(1))
+        return self.out(x) + self.out(y)[:, None] + line.mean()
+
+
+class Cells(nn.Module):
+    """Layers of TF1's cells."""
+
+    def __init__(self):
+        super().__init__()
+        self.rnn = nn.LSTM(4, 5, batch_first=True)
+        self.deep = nn.LSTM(5, 3, num_layers=2, batch_first=True)
+        self.two = nn.LSTM(3, 2, batch_first=True, bidirectional=True)
+        self.dense = nn.Linear(4, 3)
+
+    def forward(self, x):
+        return self.dense(self.two(self.deep(self.rnn(x)[0])[0])[0])
+
+
+CELLS = {"rnn": "basic_lstm_cell", "deep": "lstm_cell(0)", "two": "lstm_cell"}
+
+
+def seeded(kind):
+    torch.manual_seed(3)
+    module = kind()
+    if kind is Kinds:
+        tfckpt.torch.set_layouts(module, {"fc": "flattened(4,4)"})
+    if kind is Cells:
+        tfckpt.torch.set_layouts(module, CELLS)
+    return module
+
+
+def inputs(kind):
+    random = np.random.default_rng(5)
+    if kind is Kinds:
+        return [random.integers(0, 11, [2, 5]), random.normal(size=[2, 3, 4, 4]).astype("f4")]
+    if kind is Cells:
+        return [random.normal(size=[2, 6, 4]).astype("f4")]
+    return [random.normal(size=[2, 3, 32, 32]).astype("f4")]
+
+
+def trained(kind):
+    """A module after two steps, so that nothing in it is what it began with."""
+    module = seeded(kind)
+    optimizer = torch.optim.SGD(module.parameters(), lr=0.05)
+    given = [torch.from_numpy(array) for array in inputs(kind)]
+    for _ in range(2):
+        optimizer.zero_grad()
+        module(*given).square().mean().backward()
+        optimizer.step()
+    return module.eval()
+
+
+def computed(module, kind):
+    with torch.no_grad():
+        return module.eval()(*map(torch.from_numpy, inputs(kind))).numpy()
+
+
+def save_all(folder, kind):
+    """A trained module as both kinds of checkpoint, and what it computes."""
+    kind = globals()[kind]
+    module = trained(kind)
+    np.savez(f"{folder}/io.npz", *inputs(kind), y=computed(module, kind))
+    return [tfckpt.Checkpoint(module).save(f"{folder}/tf2"),
+            tfckpt.Saver(module).save(None, f"{folder}/tf1")]
+
+
+def restore(folder, kind, path, style):
+    """How far what a module computes is from what it did where the checkpoint was made."""
+    kind = globals()[kind]
+    module = seeded(kind)
+    version = {name: value._version for name, value in module.named_parameters()}
+    if style == "tf2":
+        tfckpt.Checkpoint(module).restore(path).assert_consumed()
+    else:
+        tfckpt.Saver(module).restore(None, path)
+    assert all(value._version > version[name] for name, value in module.named_parameters())
+    io = np.load(f"{folder}/io.npz")
+    return float(np.abs(computed(module, kind) - io["y"]).max())
+
+
+def odd_ones(folder):
+    """What modules are besides layers."""
+    found = {}
+    net = nn.Sequential(nn.Linear(2, 2).to(torch.bfloat16), nn.Linear(2, 2).requires_grad_(False))
+    net.register_buffer("kept", torch.tensor([1, 2]))
+    net.register_buffer("passing", torch.zeros(3), persistent=False)
+    net.own = nn.Parameter(torch.tensor([1.5], dtype=torch.float8_e4m3fn), requires_grad=False)
+    step = torch.tensor(7)
+    before = {name: value.clone() for name, value in net.state_dict().items()}
+    path = tfckpt.Checkpoint(net=net, step=step).save(f"{folder}/odd")
+    with tfckpt.open(path) as source:
+        found["stored"] = {key.partition("/.A")[0]: [entry.dtype.name, *entry.shape]
+                           for key, entry in source.index.items() if key.startswith(("n", "st"))}
+    with torch.no_grad():
+        for value in [*net.state_dict().values(), step]:
+            value.zero_()
+    weight = net[0].weight
+    tfckpt.Checkpoint(net=torch.compile(net), step=step).restore(path).assert_consumed()
+    found["same"] = all(torch.equal(value.view(torch.uint8), before[name].view(torch.uint8))
+                        for name, value in net.state_dict().items())
+    found["in place"] = net[0].weight is weight and int(step) == 7
+    found["requires_grad"] = [value.requires_grad for value in net.parameters()]
+    # An optimizer writes to its tensors while a save runs in the background.
+    saver = tfckpt.Saver({"net": net})
+    pending = saver.prepare(None, f"{folder}/pending")
+    with torch.no_grad():
+        net[0].weight.zero_()
+    saver.restore(None, pending.finish())
+    found["snapshot"] = torch.equal(net[0].weight, before["0.weight"])
+    alive = weakref.ref(net)
+    del net, saver, pending, weight, value
+    found["dies"] = alive() is None
+    gc.collect()
+    return found
+
+
+def refusals(folder):
+    """Messages, and that nothing changed."""
+    found = {}
+
+    def refused(name, call):
+        try:
+            call()
+        except tfckpt.CheckpointError as error:
+            found[name] = str(error).replace(folder, "FOLDER")
+
+    net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.AdaptiveAvgPool2d((2, 3)), nn.Flatten(),
+                        nn.Linear(24, 8), nn.Linear(8, 48), nn.Unflatten(1, (12, 2, 2)),
+                        nn.Conv2d(12, 1, 1))
+    refused("images", lambda: tfckpt.Checkpoint(net).save(f"{folder}/x"))
+    tfckpt.torch.set_layouts(net, {"3": "flattened(2,3)", "4": "unflattened(2,2)"})
+    tfckpt.Checkpoint(net).save(f"{folder}/told")
+    refused("can't be", lambda: tfckpt.torch.set_layouts(net, {"0": "dense"}))
+    refused("no module", lambda: tfckpt.torch.set_layouts(net, {"33": "dense"}))
+    refused("none of them", lambda: tfckpt.torch.set_layouts(net, {"*": "lstm_cell"}))
+    refused("lazy", lambda: tfckpt.Checkpoint(nn.LazyLinear(2)).save(f"{folder}/x"))
+    refused("meta", lambda: tfckpt.Saver(nn.Linear(1, 1, device="meta")).save(None, folder + "/x"))
+    refused("optimizer", lambda: tfckpt.Checkpoint(o=torch.optim.SGD(net.parameters())))
+    small, other = nn.Linear(2, 2), nn.Linear(2, 3)
+    path = tfckpt.Saver(other).save(None, f"{folder}/other")
+    before = small.weight.clone()
+    refused("shape", lambda: tfckpt.Saver(small).restore(None, path))
+    found["unchanged"] = torch.equal(before, small.weight)
+    return found
+
+
+def some_inputs(folder, kind):
+    """What a model is given, for the other side."""
+    return [array.tolist() for array in inputs(globals()[kind])]
