@@ -140,6 +140,10 @@ def test_names_can_be_mapped_and_stripped(tool, make, tmp_path, monkeypatch):
     assert tool("diff", "a", "b", "--strip-prefix-1", "model/", "--map", names)[0] == 0
     monkeypatch.setattr(sys, "stdin", io.StringIO('{"model/v": "u", "model/w": "w"}'))
     assert tool("diff", "a", "b", "--map", "-")[0] == 0
+    table = tmp_path / "map.csv"
+    table.write_text("# A,B\nmodel/v,u\nmodel/w,\n")
+    assert tool("diff", "a", "b", "--map", table)[1].splitlines()[-2:] == [
+        "differ  1 only in B, 1 the same", "not compared: model/w of A (the map leaves it out)"]
 
 
 def test_maps_that_are_none(tool, make, tmp_path):

@@ -221,6 +221,26 @@ def test_a_state_file_may_name_a_v1_checkpoint(tmp_path):
             assert source.format == "V1"
 
 
+def test_what_is_where_the_state_file_says_comes_before_what_lies_beside_it(tmp_path):
+    """To open it as to name it: one rule for both."""
+    (tmp_path / "old").mkdir()
+    shutil.copy(GOLDENS / "tf1.15" / "v1.ckpt", tmp_path / "old" / "m")
+    copy_checkpoint(GOLDENS / "tf1.15" / "names", tmp_path, "m")
+    (tmp_path / "checkpoint").write_text('model_checkpoint_path: "old/m"\n')
+    written = str(tmp_path / "old" / "m")
+    assert discover(tmp_path) == (written, (), (written,), None)
+    assert tfckpt.latest_checkpoint(tmp_path) == written
+
+
+def test_a_state_file_may_name_its_own_folder(tmp_path):
+    """So TensorFlow stores a prefix that ends in a slash."""
+    for name in (".index", ".data-00000-of-00001"):
+        shutil.copy(GOLDENS / "tf1.15" / f"names{name}", tmp_path / name)
+    (tmp_path / "checkpoint").write_text('model_checkpoint_path: "."\n')
+    assert discover(tmp_path)[:2] == (f"{tmp_path}/", ())
+    assert tfckpt.latest_checkpoint(tmp_path) == f"{tmp_path}/"
+
+
 def test_a_path_with_a_nul_character_is_an_error(tmp_path):
     with pytest.raises(CheckpointNotFoundError):
         tfckpt.open(str(tmp_path) + "/a\0b")

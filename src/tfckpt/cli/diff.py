@@ -49,8 +49,8 @@ def add_arguments(parser: ArgumentParser) -> None:
                         help="remove P from the start of A's names")
     parser.add_argument("--strip-prefix-2", metavar="P", default="",
                         help="remove P from the start of B's names")
-    parser.add_argument("--map", metavar="FILE", help="JSON: an object of names, A's to B's; null"
-                                                      " leaves one out")
+    parser.add_argument("--map", metavar="FILE", help="JSON (an object) or CSV: names in A, and"
+                        " those in B; null, or an empty field, leaves one out")
     parser.add_argument("--by", choices=NAMINGS, default="auto",
                         help="what pairs tensors: equal keys, full names in the object graph, paths"
                              " through it, or all in turn (default)")

@@ -21,7 +21,15 @@ from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
 from tfckpt.core.bundle import BundleSource
-from tfckpt.core.discovery import STATE_FILE, Found, as_path, find_latest, read_state
+from tfckpt.core.discovery import (
+    STATE_FILE,
+    Found,
+    as_path,
+    beside_state_file,
+    find_latest,
+    read_state,
+    stored_places,
+)
 from tfckpt.core.residue import Leftover, find_leftovers, is_temporary_file
 from tfckpt.core.roles import assign_roles
 from tfckpt.core.summary import find_step
@@ -33,8 +41,8 @@ from tfckpt.format.state import CheckpointState
 from tfckpt.storage.local import file_size, is_file, list_folder
 
 __all__ = ["Catalog", "CatalogEntry", "Leftover", "Relocation", "Removal", "State",
-           "beside_state_file", "bundle_files", "find_newest", "has_checkpoint", "locate", "means",
-           "meta_graph_file", "read_catalog", "same_path", "v1_files"]
+           "bundle_files", "find_newest", "has_checkpoint", "locate", "means", "meta_graph_file",
+           "read_catalog", "same_path", "v1_files"]
 
 State = Literal["latest", "listed", "orphan", "incomplete"]
 
@@ -168,20 +176,6 @@ def _place(prefix: str) -> tuple[str, str]:
     return os.path.realpath(folder or "."), name
 
 
-def beside_state_file(folder: str, stored: str) -> str:
-    """Where the checkpoint of a stored path is if it lies in the state file's own folder.
-
-    Example:
-        >>> beside_state_file("runs/new", "/home/old/model.ckpt-7")
-        'runs/new/model.ckpt-7'
-    """
-    # A state file outlives a move of its folder, also from Windows: the name at the end of
-    # a dead path is usually still right.
-    name = re.split(r"[/\\]", stored)[-1]
-    # A prefix that ends in a slash is stored as the folder itself.
-    return os.path.join(folder, "" if name == "." else name)
-
-
 def locate(folder: str, stored: str) -> Found | None:
     """The checkpoint that a path in a folder's state file means, or None if it is nowhere.
 
@@ -189,14 +183,8 @@ def locate(folder: str, stored: str) -> Found | None:
         folder: The folder of the state file.
         stored: The path, as it stands there.
     """
-    written = os.path.join(folder, stored)  # an absolute path stays as it is
-    if has_checkpoint(written):
-        return Found(written)
-    beside = beside_state_file(folder, stored)
-    if not has_checkpoint(beside):
-        return None
-    note = f"the state file points to {stored}, which is gone; using {beside} beside it"
-    return Found(beside, () if stored == "." else (note,))
+    return next((place for place in stored_places(folder, stored)
+                 if has_checkpoint(place.prefix)), None)
 
 
 def find_newest(folder: str | os.PathLike[str], state_file: str = STATE_FILE) -> Found | None:

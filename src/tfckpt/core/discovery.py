@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from tfckpt.format.sniff import Kind
     from tfckpt.format.state import CheckpointState
 
-__all__ = ["STATE_FILE", "Found", "as_path", "beside", "discover", "find_latest", "read_state"]
+__all__ = ["STATE_FILE", "Found", "as_path", "beside", "beside_state_file", "discover",
+           "find_latest", "read_state", "stored_places"]
 
 STATE_FILE = "checkpoint"
 
@@ -267,27 +268,46 @@ def find_latest(folder: str | os.PathLike[str], state_file: str = STATE_FILE) ->
     return None if state is None else _latest_in(as_path(folder), state)
 
 
-def _latest_in(folder: str, state: CheckpointState) -> Found:
-    stored = state.model_checkpoint_path
-    written = os.path.join(folder, stored)  # an absolute path stays as it is
+def beside_state_file(folder: str, stored: str) -> str:
+    """Where the checkpoint of a stored path is if it lies in the state file's own folder.
+
+    Example:
+        >>> beside_state_file("runs/new", "/home/old/model.ckpt-7")
+        'runs/new/model.ckpt-7'
+    """
     # A state file outlives a move of its folder, also from Windows: the name at the end of
     # a dead path is usually still right.
     name = re.split(r"[/\\]", stored)[-1]
-    for prefix in (written, os.path.join(folder, name)):
-        if is_file(index_name(prefix)):
-            note = f"the state file points to {stored}, which is gone; using {prefix} beside it"
-            return Found(prefix, () if prefix == written else (note,))
-    for prefix in (written, os.path.join(folder, name)):
-        found = _found_v1(prefix)
-        if found is not None:
-            note = f"the state file points to {stored}, which is gone; using {prefix} beside it"
-            return found if prefix == written else found._replace(notes=(note, *found.notes))
-        if is_file(prefix):
-            return _discover_by_file(prefix)
+    # A prefix that ends in a slash is stored as the folder itself.
+    return os.path.join(folder, "" if name == "." else name)
+
+
+def stored_places(folder: str, stored: str) -> tuple[Found, Found]:
+    """Where the checkpoint of a path in a folder's state file may be, the likelier place first.
+
+    Args:
+        folder: The folder of the state file.
+        stored: The path, as it stands there.
+    """
+    written = os.path.join(folder, stored)  # an absolute path stays as it is
+    beside = beside_state_file(folder, stored)
+    note = f"the state file points to {stored}, which is gone; using {beside} beside it"
+    return Found(written), Found(beside, () if stored == "." else (note,))
+
+
+def _latest_in(folder: str, state: CheckpointState) -> Found:
+    places = stored_places(folder, state.model_checkpoint_path)
+    for place in places:
+        if is_file(index_name(place.prefix)):
+            return place
+        v1 = _found_v1(place.prefix)
+        if v1 is not None:
+            return v1._replace(notes=(*place.notes, *v1.notes))
+    for place in places:
+        if is_file(place.prefix):
+            return _discover_by_file(place.prefix)
     prefixes = beside(os.path.join(folder, ""))
     raise CheckpointNotFoundError(
-        "the checkpoint that the state file names is gone", file=written,
+        "the checkpoint that the state file names is gone", file=places[0].prefix,
         hint=f"In the folder: {', '.join(prefixes[-5:])}." if prefixes
         else "No checkpoint is in the folder.")
-
-

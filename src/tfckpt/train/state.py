@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterable, Sequence
 from tfckpt.core.catalog import (
     Relocation,
     Removal,
-    beside_state_file,
     bundle_files,
     find_newest,
     has_checkpoint,
@@ -23,7 +22,7 @@ from tfckpt.core.catalog import (
     same_path,
     v1_files,
 )
-from tfckpt.core.discovery import STATE_FILE, as_path, discover, read_state
+from tfckpt.core.discovery import STATE_FILE, as_path, beside_state_file, discover, read_state
 from tfckpt.errors import (
     CheckpointError,
     CheckpointNotFoundError,
