@@ -103,3 +103,92 @@ def scopes(tf, layers, rnn_cell, images, training):
     tf.get_local_variable("count", [], initializer=tf.zeros_initializer())
     steps = tf.get_variable("steps", initializer=tf.constant(3, tf.int64), trainable=False)
     return tf.matmul(x, tf.convert_to_tensor(split)) * tf.cast(steps, tf.float32)
+
+
+def renorm(tf, layers, rnn_cell, images, training):
+    x = layers.batch_normalization(
+        images, training=training, renorm=True, name="clipped", momentum=0.9, renorm_momentum=0.8,
+        renorm_clipping={"rmin": 0.5, "rmax": 1.1, "dmax": 0.3}, gamma_regularizer=l2(0.3))
+    x = layers.batch_normalization(x, training=training, renorm=True, fused=True, scale=False)
+    x = layers.batch_normalization(x, axis=[1, 3], training=training, name="axes")
+    x = layers.batch_normalization(
+        x, training=training, adjustment=lambda shape: (
+            tf.ones([shape[0], 1, 1, 3]) * 1.5, tf.ones([shape[0], 1, 1, 3]) * 0.25))
+    x = layers.batch_normalization(x, training=training, virtual_batch_size=2)
+    x = layers.dense(layers.flatten(x), 3)
+    return layers.batch_normalization(x, training=training, virtual_batch_size=2, renorm=True)
+
+
+def templates(tf, layers, rnn_cell, images, training):
+    x = tf.reshape(images, [4, 192])[:, :6]
+
+    def doubled(getter, name, *args, **kwargs):
+        return 2.0 * getter(name, *args, **kwargs)
+
+    def block(x, part, units=6):
+        scale = tf.get_variable(part, [6], regularizer=l2(0.5))
+        return layers.dense(x * scale, units)
+
+    inner = tf.make_template("inner", block, part="s")
+    twice = tf.make_template("outer", lambda x: inner(inner(x)) + tf.get_variable("shift", [6]))
+    with tf.variable_scope("first"):
+        other = tf.make_template("inner", block, create_scope_now_=True, part="t")
+    x = other(twice(twice(x)) + inner(x))
+    with tf.variable_scope("later"):
+        x = inner(other(x))
+        x = tf.make_template("inner", block, part="s", custom_getter_=doubled)(x)
+        with tf.variable_scope("deeper"):
+            x = tf.make_template("named", block, part="u", units=2)(other(x))
+    return x
+
+
+def partitioned(tf, layers, rnn_cell, images, training):
+    x = tf.reshape(images, [4, 192])[:, :6]
+    ids = tf.constant([[0, 6, 3], [1, 2, 4], [5, 5, 5], [6, 1, 0]])
+
+    def norm(weights):
+        return tf.sqrt(tf.reduce_sum(weights * weights))
+
+    with tf.variable_scope("tower", partitioner=tf.fixed_size_partitioner(3), regularizer=norm):
+        x = layers.dense(x, 5, name="dense", kernel_regularizer=norm)
+        x = layers.batch_normalization(x, training=training)
+        table = tf.get_variable("table", [7, 5], constraint=lambda weights: weights / norm(weights))
+        rows = tf.nn.embedding_lookup(table, ids)
+        rows += tf.nn.embedding_lookup(table, ids, partition_strategy="div")
+        columns = tf.get_variable("columns", [5, 4], partitioner=tf.variable_axis_size_partitioner(
+            40, axis=1))
+        whole = tf.get_variable("whole", [5], partitioner=lambda shape, dtype: [1])
+        tf.get_variable("scalar", [])
+        x = rnn_cell.GRUCell(5)(x, tf.convert_to_tensor(whole) * x)[0]
+    with tf.variable_scope("tower", reuse=True, partitioner=tf.fixed_size_partitioner(3)):
+        parts = list(tf.get_variable("table", [7, 5]))
+    parts = [tf.reduce_sum(part) * (number + 1) for number, part in enumerate(parts)]
+    return tf.matmul(x + tf.reduce_sum(rows, 1), columns) * tf.add_n(parts)
+
+
+def defaults(tf, layers, rnn_cell, images, training):
+    x = tf.reshape(images, [4, 192])[:, :4]
+
+    def clipped(weights):
+        return tf.clip_by_value(weights, 0.0, 0.2)
+
+    def shifted(getter, *args, **kwargs):
+        return getter(*args, **kwargs) + 1.0
+
+    def renamed(getter, name, *args, **kwargs):
+        return getter(name + "_own", *args, **kwargs)
+
+    with tf.variable_scope("outer", regularizer=l2(0.1), constraint=clipped,
+                           custom_getter=shifted, initializer=tf.ones_initializer()):
+        x = x * tf.get_variable("w", [4])
+        with tf.variable_scope("inner", regularizer=l2(0.7), custom_getter=renamed) as inner:
+            x = x * tf.get_variable("w", [4], constraint=lambda weights: weights)
+            inner.set_regularizer(None)
+            inner.set_custom_getter(None)
+            x = x * tf.get_variable("v", [4])
+        x = layers.dense(x, 3, name="dense")
+    with tf.variable_scope("wide", dtype=tf.float64, constraint=clipped) as wide:
+        y = tf.get_variable("w", [3], initializer=tf.zeros_initializer(), trainable=False)
+        wide.set_dtype(tf.float32)
+        x = x + tf.get_variable("v", [3])
+    return x + tf.cast(y, tf.float32)

@@ -8,7 +8,6 @@ import tensorflow as tf
 import shim_model_snippets
 
 IMAGES = np.linspace(-1, 1, 4 * 8 * 8 * 3).reshape(4, 8, 8, 3).astype("float32") ** 3
-CASES = ("dense", "conv", "lstm", "batch_norm", "reuse", "scopes")
 
 
 def value_of(name, shape, dtype):
@@ -33,6 +32,11 @@ def in_tensorflow_1(case, prefix):
         tf.train.Saver().save(session, prefix, write_meta_graph=False)
         found = {"variables": sorted(set(map(_saved_name, tf.global_variables()))),
                  "trainable": sorted(set(map(_saved_name, tf.trainable_variables()))),
+                 "projected": {name: float(value) for name, value in session.run({
+                     _saved_name(v): sum(tf.reduce_sum(part.constraint(part)) for part in
+                                         tf.global_variables()
+                                         if _saved_name(part) == _saved_name(v))
+                     for v in tf.global_variables() if v.constraint}).items()},
                  "outputs": session.run(outputs).tolist(),
                  "losses": float(sum(session.run(losses)))}
     with tf.Graph().as_default(), tf.Session() as session:
@@ -42,8 +46,12 @@ def in_tensorflow_1(case, prefix):
         updates = tf.get_collection(tf.GraphKeys.UPDATE_OPS)
         found["trained"] = session.run([outputs, updates])[0].tolist()
         found["moved"] = {v.op.name: session.run(v).tolist() for v in tf.global_variables()
-                          if "/moving_" in v.name}
+                          if _is_average(v)}
     return found
+
+
+def _is_average(variable):
+    return "/moving_" in variable.name or "/renorm_" in variable.name
 
 
 def _saved_name(variable):
@@ -107,10 +115,12 @@ def under_the_shim(kind, case, prefix, in_function, theirs=False):
     losses = [float(loss) for loss in regularization_losses(model)]
     found = {"variables": _names(model.variables), "trainable": _names(model.trainable_variables),
              "outputs": outputs.numpy().tolist(), "losses": sum(losses),
+             "projected": {_names([v])[0]: float(tf.reduce_sum(v.constraint(tf.convert_to_tensor(v))))
+                           for v in model.variables if v.constraint},
              "own losses": float(sum(getattr(model, "losses", losses))),
              "trained": call(images, training=True).numpy().tolist()}
     found["moved"] = {v.name.split(":")[0]: v.numpy().tolist()
-                      for v in model._tf1_style_var_store.variables if "/moving_" in v.name}
+                      for v in model._tf1_style_var_store.variables if _is_average(v)}
     assert len(model.variables) == count, "a later call made new variables"
     return found
 
@@ -221,25 +231,61 @@ def autograph_and_training(kind):
 
 
 def keras_trains_and_saves(kind, folder):
-    """fit, save_weights and load_weights of a Keras model with a TF1 layer in it."""
+    """fit, save_weights and load_weights of a Keras model with a TF1 layer in it.
+
+    Traced again for the smaller batch at the end and to evaluate; Keras 3 has XLA compile it.
+    """
     import os
 
     keras = __import__("keras" if kind == "keras3" else kind, fromlist=["layers"])
     inner = _model(kind, "batch_norm")
-    inputs = keras.Input([8, 8, 3], batch_size=4)
+    inputs = keras.Input([8, 8, 3])
     model = keras.Model(inputs, inner(inputs))
-    model.compile(optimizer=keras.optimizers.SGD(0.1), loss="mse")
+    model.compile(optimizer=keras.optimizers.SGD(0.1), loss="mse", jit_compile=kind == "keras3")
     before = [v.numpy().copy() for v in model.weights]
-    model.fit(IMAGES, np.zeros([4, 3], "float32"), batch_size=4, epochs=1, verbose=0)
+    images = np.concatenate([IMAGES, IMAGES[:2]])
+    model.fit(images, np.zeros([6, 3], "float32"), batch_size=4, epochs=1, verbose=0)
     changed = sum(not np.array_equal(a, b.numpy())
                   for a, b in zip(before, model.weights, strict=True))
+    loss = model.evaluate(images[:4], np.zeros([4, 3], "float32"), verbose=0)
+    outputs = np.asarray(model(images[:4]))
     path = os.path.join(folder, "m.weights.h5")
     model.save_weights(path)
     again = keras.models.clone_model(model, clone_function=lambda _: _model(kind, "batch_norm"))
     again.load_weights(path)
-    return {"weights": len(model.weights), "changed": changed,
+    return {"weights": len(model.weights), "changed": changed, "loss": float(loss),
+            "errors": float(np.mean(outputs ** 2)), "losses": float(sum(model.losses)),
             "loaded": all(np.array_equal(a.numpy(), b.numpy())
                           for a, b in zip(model.weights, again.weights, strict=True))}
+
+
+def seen_in_parts(kind, folder):
+    """A variable that was asked for in parts: how it looks, what is saved, its gradient."""
+    import tfckpt
+
+    tf1 = tf.compat.v1
+
+    def call(self, x):
+        with tf1.variable_scope("s", partitioner=tf1.min_max_variable_partitioner(
+                max_partitions=2, min_slice_size=8)):
+            return tf1.get_variable("w", [5], initializer=tf1.zeros_initializer()), tf1.get_variable(
+                "small", [1])
+
+    model = _host("module", call)
+    w, small = model(0)
+    w.assign([tf.constant([1.0, 2.0, 3.0]), tf.constant([4.0, 5.0])])
+    w.assign_add(tf.ones([5]))
+    w.assign_sub([tf.zeros([3]), tf.ones([2])])
+    with tf.GradientTape() as tape:
+        rows = tf1.nn.embedding_lookup(model(0)[0], [1, 3])
+    gradient = tape.gradient(rows, w.whole)
+    path = tfckpt.Saver({"of view": w, "of part": small}).save(None, folder + "/views")
+    return {"parts": [part.numpy().tolist() for part in w], "length": [len(w), len(small)],
+            "name": w.name, "shape": w.shape.as_list(), "rows": rows.numpy().tolist(),
+            "gradient": tf.convert_to_tensor(gradient).numpy().tolist(),
+            "variables": _names(model.variables),
+            "saved": {name: tf.train.load_variable(path, name).tolist()
+                      for name, _ in tf.train.list_variables(path) if name == "of view"}}
 
 
 def errors():
@@ -268,6 +314,9 @@ def errors():
     def of_a_value(self, x):
         tf.compat.v1.get_variable("v", initializer=x * 2)
 
+    def badly_cut(self):
+        tf.compat.v1.get_variable("v", [2, 2], partitioner=lambda shape, dtype: [2, 2])
+
     class NoModule:
         call = shim.track_tf1_style_variables(no_such)
 
@@ -278,6 +327,10 @@ def errors():
         message(lambda: _host_in_function(no_such)),
         message(lambda: _host_in_function(of_a_value, tf.ones([]))),
         message(lambda: layers.dense(tf.ones([1, 1]), 1, activity_regularizer=abs)),
+        message(_host("module", badly_cut)),
+        message(lambda: layers.batch_normalization(tf.ones([1, 1]), renorm=True,
+                                                   renorm_clipping={"max": 1})),
+        message(lambda: layers.batch_normalization(tf.ones([1, 1]), virtual_batch_size=1, axis=0)),
     ]
 
 
@@ -285,7 +338,7 @@ def _host_in_function(method, *args):
     tf.function(_host("module", method), autograph=False)(*args)
 
 
-def in_a_tf1_graph(prefix):
+def in_a_tf1_graph(case, prefix):
     """The decorated code and our layers in a graph and session of today's TensorFlow."""
     from tfckpt.tensorflow import layers, rnn_cell
     from tfckpt.tensorflow.shim import track_tf1_style_variables
@@ -294,15 +347,24 @@ def in_a_tf1_graph(prefix):
 
     class Model(tf.Module):
         @track_tf1_style_variables
-        def __call__(self, images):
-            return shim_model_snippets.dense(tf1, layers, rnn_cell, images, False)
+        def __call__(self, images, training):
+            return getattr(shim_model_snippets, case)(tf1, layers, rnn_cell, images, training)
 
     with tf.Graph().as_default(), tf1.Session() as session:
-        outputs = Model()(tf.constant(IMAGES))
+        outputs = Model()(tf.constant(IMAGES), False)
         tf1.train.Saver().restore(session, prefix)
         losses = tf1.get_collection(tf1.GraphKeys.REGULARIZATION_LOSSES)
-        return {"variables": _names(tf1.global_variables()),
-                "outputs": session.run(outputs).tolist(), "losses": float(sum(session.run(losses)))}
+        found = {"variables": sorted(set(map(_saved_name, tf1.global_variables()))),
+                 "outputs": session.run(outputs).tolist(),
+                 "losses": float(sum(session.run(losses)))}
+    with tf.Graph().as_default(), tf1.Session() as session:
+        outputs = Model()(tf.constant(IMAGES), True)
+        tf1.train.Saver().restore(session, prefix)
+        updates = tf1.get_collection(tf1.GraphKeys.UPDATE_OPS)
+        found["trained"] = session.run([outputs, updates])[0].tolist()
+        found["moved"] = {v.op.name: session.run(v).tolist() for v in tf1.global_variables()
+                          if _is_average(v)}
+    return found
 
 
 def saved_by_tensorflows_shim(prefix):
@@ -343,3 +405,35 @@ def page(text, folder):
     finally:
         os.chdir(before)
     return printed
+
+
+def kept_templates(kind):
+    """Names of variables of templates that are made with the object; values of its calls."""
+    from tfckpt.tensorflow.shim import track_tf1_style_variables
+
+    tf1 = tf.compat.v1
+
+    class Model(_base(kind)):
+        def __init__(self):
+            super().__init__()
+            self.scale = tf1.make_template("scale", self._scaled, name="w")
+            self.shift = tf1.make_template("scale", self._scaled, name="v")
+
+        def _scaled(self, x, name):
+            return x * tf1.get_variable(name, [2], initializer=tf1.constant_initializer(3.0))
+
+        @track_tf1_style_variables
+        def twice(self, x):
+            with tf1.variable_scope("first"):
+                x = self.scale(x)
+            with tf1.variable_scope("second"):
+                x = self.scale(x)
+            return x + self.shift(x)
+
+    found = []
+    for wrap in (lambda method: method, tf.function):
+        model = Model()
+        values = [wrap(model.twice)(tf.ones([1, 2])).numpy().tolist() for _ in range(2)]
+        values.append(tf.function(model.twice)(tf.ones([2, 2]))[:1].numpy().tolist())
+        found.append([_names(model.variables), values])
+    return found

@@ -10,25 +10,44 @@ from live import live
 
 from helpers import ROOT
 
-CASES = ("dense", "conv", "lstm", "batch_norm", "reuse", "scopes")
+CASES = ("dense", "conv", "lstm", "batch_norm", "renorm", "reuse", "scopes", "templates",
+         "partitioned", "defaults")
 # Every kind of object whose methods may be decorated, where it exists.
 HOSTS = [("tf2.15", "module"), ("tf2.15", "keras2"), ("tf2.21", "module"), ("tf2.21", "tf_keras"),
          ("tf2.21", "keras3")]
 
 
+class Truths(dict):
+    """Of each model, once a test asks: what TensorFlow 1.15 says, and its checkpoint."""
+
+    def __init__(self, folder):
+        super().__init__()
+        self.folder = folder
+
+    def __missing__(self, case):
+        prefix = self.folder / case
+        self[case] = live("tf1.15")("in_tensorflow_1", module="shim_snippets", case=case,
+                                    prefix=prefix), prefix
+        return self[case]
+
+
 @pytest.fixture(scope="module")
 def truth(tmp_path_factory):
-    """Of each model: what TensorFlow 1.15 says, and its checkpoint."""
-    folder = tmp_path_factory.mktemp("tf1")
-    tf1 = live("tf1.15")
-    return {case: (tf1("in_tensorflow_1", module="shim_snippets", case=case,
-                       prefix=folder / case), folder / case) for case in CASES}
+    return Truths(tmp_path_factory.mktemp("tf1"))
 
 
 def assert_equal(got: dict, expected: dict) -> None:
     assert got["variables"] == expected["variables"]
     for key in ("outputs", "losses"):
         np.testing.assert_allclose(got[key], expected[key], rtol=1e-5, atol=1e-6, err_msg=key)
+
+
+def assert_moved(got: dict, expected: dict) -> None:
+    """Also in training, and what it leaves."""
+    np.testing.assert_allclose(got["trained"], expected["trained"], rtol=1e-5, atol=1e-5)
+    assert got["moved"].keys() == expected["moved"].keys()
+    for name, moved in expected["moved"].items():
+        np.testing.assert_allclose(got["moved"][name], moved, rtol=1e-5, err_msg=name)
 
 
 @pytest.mark.parametrize(("version", "kind"), HOSTS)
@@ -40,11 +59,9 @@ def test_names_values_and_losses_are_those_of_tensorflow_1(version, kind, case, 
                             prefix=prefix, in_function=in_function)
         assert_equal(got, expected)
         assert got["trainable"] == expected["trainable"]
+        assert got["projected"] == pytest.approx(expected["projected"], rel=1e-5)
         np.testing.assert_allclose(got["own losses"], expected["losses"], rtol=1e-5)
-        np.testing.assert_allclose(got["trained"], expected["trained"], rtol=1e-5, atol=1e-5)
-        assert got["moved"].keys() == expected["moved"].keys()
-        for name, moved in expected["moved"].items():
-            np.testing.assert_allclose(got["moved"][name], moved, rtol=1e-5, err_msg=name)
+        assert_moved(got, expected)
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -77,10 +94,12 @@ def test_a_saver_restores_and_saves_them_by_their_tf1_names(version, kind, truth
 
 
 @pytest.mark.parametrize("version", ["tf2.15", "tf2.21"])
-def test_in_a_tf1_graph_the_code_runs_as_it_is(version, truth):
-    expected, prefix = truth["dense"]
-    got = live(version)("in_a_tf1_graph", module="shim_snippets", prefix=prefix)
+@pytest.mark.parametrize("case", ["dense", "renorm", "templates", "partitioned"])
+def test_in_a_tf1_graph_the_code_runs_as_it_is(version, case, truth):
+    expected, prefix = truth[case]
+    got = live(version)("in_a_tf1_graph", module="shim_snippets", case=case, prefix=prefix)
     assert_equal(got, expected)
+    assert_moved(got, expected)
 
 
 @pytest.mark.parametrize(("version", "kind"), HOSTS)
@@ -88,6 +107,13 @@ def test_unnamed_layers_are_numbered_as_in_the_first_call(version, kind):
     names = live(version)("numbered", module="shim_snippets", kind=kind)
     assert names == [f"{layer}/{part}" for layer in ("dense", "dense_1", "dense_2", "dense_3")
                      for part in ("bias", "kernel")]
+
+
+@pytest.mark.parametrize(("version", "kind"), HOSTS)
+def test_templates_that_are_made_with_the_object_belong_to_it(version, kind):
+    """Outside of functions TensorFlow's templates ask the store of the method that calls them."""
+    expected = [["first/scale/w", "scale/v"], [[[36.0, 36.0]]] * 3]
+    assert live(version)("kept_templates", module="shim_snippets", kind=kind) == [expected] * 2
 
 
 @pytest.mark.parametrize(("version", "kind", "inner"), [
@@ -116,7 +142,18 @@ def test_keras_trains_saves_and_loads_them(kind, tmp_path):
                          folder=tmp_path)
     assert got["weights"] == 18
     assert got["changed"] > 12  # a bias before a normalization has no gradient to speak of
+    assert got["losses"] > 0
+    assert got["loss"] == pytest.approx(got["errors"] + got["losses"], rel=1e-5)
     assert got["loaded"]
+
+
+@pytest.mark.parametrize("version", ["tf2.15", "tf2.21"])
+def test_what_was_asked_for_in_parts_is_one_variable_that_shows_them(version, tmp_path):
+    got = live(version)("seen_in_parts", module="shim_snippets", kind="module", folder=tmp_path)
+    assert got == {
+        "parts": [[2.0, 3.0, 4.0], [4.0, 5.0]], "length": [2, 1], "name": "s/w", "shape": [5],
+        "rows": [4.0, 5.0], "gradient": [0.0, 0.0, 0.0, 1.0, 1.0],
+        "variables": ["s/small", "s/w"], "saved": {"of view": [2.0, 3.0, 4.0, 4.0, 5.0]}}
 
 
 @pytest.mark.parametrize("version", ["tf2.15", "tf2.21"])
@@ -137,6 +174,11 @@ def test_what_is_refused_says_why(version):
         "Give a function as initializer, or call the method once outside of tf.function.",
         "UnsupportedError: dense: activity_regularizer is not supported\n"
         "Write this layer with tf.compat.v1.get_variable.",
+        "VariableError: the partitioner's answer is no way to cut the variable: expected 2 numbers"
+        " from 1, at most one of them above 1, got [2, 2] (tensor 'v')",
+        "VariableError: renorm_clipping has other keys: expected rmin, rmax, dmax, got max",
+        "VariableError: virtual batches need a size above 0, no adjustment, and an axis that isn't"
+        " the batch's: got size 1, axis [0] (tensor 'batch_normalization')",
     ]
 
 

@@ -38,6 +38,7 @@ from tfckpt.tensorflow.parents import (
     TensorFlowSaveable,
     TensorFlowState,
 )
+from tfckpt.tensorflow.partitions import PartitionedView
 from tfckpt.tensorflow.sessions import initialize
 from tfckpt.tensorflow.shards import is_in_shards
 from tfckpt.train.adapters import Adapter, stand_in
@@ -58,6 +59,8 @@ class TensorFlowAdapter(Adapter):
             return kind(live, memory, self)
         if isinstance(live, ref_variable.RefVariable):
             return GraphVariable(live, memory, self)
+        if isinstance(live, PartitionedView):
+            return stand_in(live.whole)
         if isinstance(live, variables.PartitionedVariable):
             return PartitionedVariable.of_parts([stand_in(part) for part in live])
         if isinstance(live, saveable_object.SaveableObject):

@@ -122,13 +122,12 @@ def batch_normalization(
     fused: bool | None = None, virtual_batch_size: int | None = None, adjustment: Any = None,
 ) -> Any:
     """``tf1.layers.batch_normalization``; `BatchNormalization` says when averages move."""
-    unsupported("batch_normalization", renorm=renorm, virtual_batch_size=virtual_batch_size,
-                adjustment=adjustment)
     layer = BatchNormalization(
         axis, momentum, epsilon, center, scale, beta_initializer, gamma_initializer,
         moving_mean_initializer, moving_variance_initializer, beta_regularizer,
-        gamma_regularizer, beta_constraint, gamma_constraint, fused=fused, trainable=trainable,
-        name=name, reuse=reuse, layer_scope=name)
+        gamma_regularizer, beta_constraint, gamma_constraint, renorm, renorm_clipping,
+        renorm_momentum, fused, trainable, virtual_batch_size, adjustment, name, reuse=reuse,
+        scope=name)
     return layer(inputs, training=training)
 
 

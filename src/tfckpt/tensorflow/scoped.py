@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
+from tensorflow.python.ops import variables
 
 from tfckpt.errors import UnsupportedError
 from tfckpt.tensorflow.varstore import current_store
@@ -71,8 +72,8 @@ class ScopedLayer:
 
     def add_weight(self, name: str, shape: Any, initializer: Any = None,
                    regularizer: Callable[[Any], Any] | None = None, constraint: Any = None,
-                   trainable: bool = True) -> Any:
-        """A variable in this layer's scope.
+                   trainable: bool = True, **options: Any) -> Any:
+        """A variable in this layer's scope; ``options`` are further ones of ``get_variable``.
 
         The scope may have a regularizer of its own: as in TF1, both count then.
         """
@@ -81,17 +82,24 @@ class ScopedLayer:
         known = {v.ref() for v in v1.global_variables()} if in_graph else set()
         variable = v1.get_variable(
             name, shape=shape, dtype=self.dtype, initializer=resolve(initializer, "initializers"),
-            constraint=constraint, trainable=trainable and self.trainable)
+            constraint=constraint, trainable=trainable and self.trainable, **options)
         if regularizer is not None:
             regularizer = resolve(regularizer, "regularizers")
             store = current_store()
             if store is not None:
                 store.add_regularizer(variable, regularizer)
-            elif in_graph and variable.ref() not in known:
-                loss = regularizer(variable)
-                if loss is not None:
-                    v1.add_to_collection(v1.GraphKeys.REGULARIZATION_LOSSES, loss)
+            elif in_graph:
+                _collect(regularizer, variable, known)
         return variable
+
+
+def _collect(regularizer: Callable[[Any], Any], variable: Any, known: set[Any]) -> None:
+    """Put the losses of a graph's new variable, or of each of its parts, where TF1 has them."""
+    is_partitioned = isinstance(variable, variables.PartitionedVariable)
+    for part in variable if is_partitioned else (variable,):
+        loss = None if part.ref() in known else regularizer(part)
+        if loss is not None:
+            tf.compat.v1.add_to_collection(tf.compat.v1.GraphKeys.REGULARIZATION_LOSSES, loss)
 
 
 def resolve(value: Any, kind: str) -> Any:

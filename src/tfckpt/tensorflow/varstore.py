@@ -18,6 +18,7 @@ import tensorflow as tf
 from tensorflow.python.ops import variable_scope
 
 from tfckpt.errors import VariableError
+from tfckpt.tensorflow.partitions import PartitionedView, part_by_part, partitions_of
 
 __all__ = ["VariableStore", "current_store"]
 
@@ -50,6 +51,11 @@ class VariableStore:
         self.shown: set[Any] = set()
         self._starts: dict[str, dict[str, int]] = {}
         self._used: dict[str, int] = {}
+
+    @property
+    def _vars(self) -> dict[str, Any]:
+        """The variables, where TensorFlow looks: `make_template` asks the store it finds."""
+        return {**self.variables, **self.local}
 
     @contextmanager
     def entered(self, method: str) -> Iterator[None]:
@@ -112,7 +118,7 @@ class VariableStore:
         reuse: Any = None,
         trainable: bool | None = None,
         collections: Any = None,
-        partitioner: Any = None,  # the variable stays whole: docs/shim.md
+        partitioner: Any = None,
         validate_shape: bool = True,
         constraint: Any = None,
         synchronization: Any = None,
@@ -127,7 +133,7 @@ class VariableStore:
             found = self.local.get(name)
         if found is not None:
             _check_same(name, found, shape, dtype)
-            return found
+            return _seen(found, partitioner)
         if reuse is True:
             raise VariableError(
                 "the scope says reuse=True, and there is no such variable", tensor=name,
@@ -135,6 +141,8 @@ class VariableStore:
         # Made outside of any function that is being traced: it outlives the trace.
         with tf.init_scope():
             value, dtype = _initial_value(name, shape, dtype, initializer)
+            if constraint is not None and partitioner is not None:
+                constraint = _constraint_of_parts(constraint, partitioner, name)
             made = tf.Variable(
                 initial_value=value, name=name, trainable=trainable, dtype=dtype,
                 validate_shape=validate_shape, constraint=constraint,
@@ -144,15 +152,18 @@ class VariableStore:
                 self.local[name] = made
             else:
                 self.variables[name] = made
+        seen = _seen(made, partitioner)
         if regularizer is not None:
-            self._regularize(name, made, regularizer)
-        return made
+            self._regularize(name, seen, regularizer)
+        return seen
 
     def add_regularizer(self, variable: Any, regularizer: Callable[[Any], Any]) -> None:
         """Note the regularizer of a layer. The layers of Keras 2's ``tf1.layers`` call this too."""
-        self._regularize(variable.name, variable, regularizer)
+        self._regularize(f"{variable.name.partition(':')[0]}:0", variable, regularizer)
 
     def _regularize(self, key: str, variable: Any, regularizer: Callable[[Any], Any]) -> None:
+        if isinstance(variable, PartitionedView):
+            variable, regularizer = variable.whole, variable.part_by_part(regularizer)
         if key not in self.regularizers and regularizer(variable) is not None:
             self.regularizers[key] = functools.partial(regularizer, variable)
 
@@ -170,6 +181,27 @@ def current_store() -> VariableStore | None:
     """The store of the decorated method that is running, if one is."""
     store = variable_scope._get_default_variable_store()  # noqa: SLF001
     return store if isinstance(store, VariableStore) else None
+
+
+def _seen(variable: Any, partitioner: Any) -> Any:
+    """A variable as TF1 code sees it: in parts if it asked for that. A scalar has none."""
+    if partitioner is None or not variable.shape.rank:
+        return variable
+    name = variable.name.partition(":")[0]
+    return PartitionedView(variable, partitions_of(partitioner, variable.shape, variable.dtype,
+                                                   name))
+
+
+def _constraint_of_parts(constraint: Callable[[Any], Any], partitioner: Any, name: str
+                         ) -> Callable[[Any], Any]:
+    """A constraint that sees the parts one by one."""
+    def of_the_whole(value: Any) -> Any:
+        if not value.shape.rank:
+            return constraint(value)
+        partitions = partitions_of(partitioner, value.shape, value.dtype, name)
+        return part_by_part(constraint, partitions, join=True)(value)
+
+    return of_the_whole
 
 
 def _check_same(name: str, found: Any, shape: Any, dtype: Any) -> None:
