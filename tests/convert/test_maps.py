@@ -247,6 +247,50 @@ def test_shipped_map_is_called_as_its_file_and_is_written_as_it_is_read(name):
     assert encode_map(parse_map(encode_map(found))) == encode_map(found)
 
 
+# A map, names here, and what they become.
+SHIPPED = [
+    ("hf-bert", {
+        "bert/embeddings/word_embeddings": "bert.embeddings.word_embeddings.weight",
+        "bert/embeddings/token_type_embeddings": "bert.embeddings.token_type_embeddings.weight",
+        "bert/encoder/layer_10/attention/output/dense/kernel":
+            "bert.encoder.layer.10.attention.output.dense.weight",
+        "bert/encoder/layer_10/output/dense/kernel": "bert.encoder.layer.10.output.dense.weight",
+        "bert/encoder/layer_1/output/LayerNorm/beta": "bert.encoder.layer.1.output.LayerNorm.bias",
+        "cls/squad/output_weights": "qa_outputs.weight", "cls/squad/output_bias": "qa_outputs.bias",
+        "output_weights": "classifier.weight", "output_bias": "classifier.bias"}),
+    ("hf-gpt2", {
+        "model/wte": "transformer.wte.weight",
+        "model/h11/attn/c_attn/w": "transformer.h.11.attn.c_attn.weight",
+        "model/h11/ln_2/b": "transformer.h.11.ln_2.bias",
+        "model/ln_f/b": "transformer.ln_f.bias"}),
+    ("hf-t5", {
+        "shared/embedding": "shared.weight",
+        "decoder/block_010/layer_001/EncDecAttention/q":
+            "decoder.block.10.layer.1.EncDecAttention.q.weight",
+        "encoder/block_000/layer_001/DenseReluDense/wi/kernel":
+            "encoder.block.0.layer.1.DenseReluDense.wi.weight"}),
+    ("hf-t5-v1.1", {
+        "decoder/logits/kernel": "lm_head.weight",
+        "encoder/block_000/layer_001/DenseReluDense/wi_1/kernel":
+            "encoder.block.0.layer.1.DenseReluDense.wi_1.weight"}),
+]
+
+
+@pytest.mark.parametrize(("name", "names"), SHIPPED, ids=[row[0] for row in SHIPPED])
+def test_shipped_map_leads_there_and_back(name, names):
+    name_map = read_map(name)
+    out = resolve(name_map, names)
+    assert out.problems == ()
+    assert {move.sources[0]: move.targets[0] for move in out.moves} == names
+    back = resolve(name_map.inverted, names.values())
+    assert back.problems == ()
+    assert {move.targets[0]: move.sources[0] for move in back.moves} == names
+
+
+def test_every_shipped_map_is_in_the_table_of_this_test():
+    assert {row[0] for row in SHIPPED} == set(shipped_names())
+
+
 def test_map_that_is_none_is_refused(tmp_path):
     with pytest.raises(StorageError) as caught:
         read_map("hf-brt")

@@ -1,0 +1,110 @@
+"""Shipped maps: a model under its first authors' names on TensorFlow, and its port, must agree.
+
+The models are made here with random weights; see `map_model_snippets`.
+"""
+
+from __future__ import annotations
+
+import live as live_module
+import numpy as np
+import pytest
+
+import tfckpt
+
+SEED = 20
+
+
+def original(function, **arguments):
+    return live_module.live("tf2.21")(function, module="map_model_snippets", **arguments)
+
+
+def port(function, **arguments):
+    return live_module.live("keras3")(function, module="map_port_snippets", **arguments)
+
+
+def whole_numbers(below, *shape):
+    return np.random.default_rng(SEED).integers(0, below, shape).tolist()
+
+
+def check_equal(found, expected):
+    assert found.keys() <= expected.keys()
+    assert found
+    for name, value in found.items():
+        assert np.shape(value) == np.shape(expected[name])
+        assert np.abs(np.array(value) - expected[name]).max() < 1e-5, name
+
+
+def check_way_back(folder, name_map, prefix):
+    """What TensorFlow saved comes back from the file with its names, values and bits."""
+    tfckpt.convert(folder / "model.safetensors", folder / "back", to="tf1", map=name_map)
+    report = tfckpt.diff(prefix, folder / "back")
+    assert report.counts["same"] == len(tfckpt.load_file(folder / "back"))
+    return sorted(name for name in report.only_a if "/adam_" not in name)
+
+
+def test_bert_of_google_research_is_the_one_of_hugging_face(tmp_path):
+    """Its GELU is the one with the hyperbolic tangent, which Hugging Face calls gelu_new."""
+    sizes = {"vocabulary": 23, "positions": 12, "width": 16, "layers": 2, "heads": 4, "inner": 32}
+    ids = whole_numbers(23, 2, 7)
+    mask, kinds = [[1] * 7, [1] * 4 + [0] * 3], [[0] * 3 + [1] * 4] * 2
+    expected = original("bert", prefix=tmp_path / "model.ckpt", seed=SEED, **sizes,
+                        inputs={"ids": ids, "mask": mask, "kinds": kinds})
+    report = tfckpt.convert(tmp_path / "model.ckpt", tmp_path / "model.safetensors", map="hf-bert")
+    assert report.verified == (46, 46)
+    config = {"vocab_size": 23, "max_position_embeddings": 12, "hidden_size": 16,
+              "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 32,
+              "hidden_act": "gelu_new"}
+    inputs = {"input_ids": ids, "attention_mask": mask, "token_type_ids": kinds}
+    found = port("hugging_face", folder=tmp_path, class_name="BertForPreTraining", config=config,
+                 inputs=inputs, outputs={"words": "prediction_logits", "hidden": "hidden_states",
+                                         "next": "seq_relationship_logits"})
+    assert found["said"] == {}
+    assert found["lacking"] == ["cls.predictions.decoder.bias", "cls.predictions.decoder.weight"]
+    check_equal(found["outputs"], expected)
+    found = port("hugging_face", folder=tmp_path, class_name="BertModel", config=config,
+                 inputs=inputs, outputs={"hidden": "last_hidden_state", "pooled": "pooler_output"})
+    assert {name.partition(".")[0] for name in found["said"].pop("unexpected_keys")} == {"cls"}
+    assert found["said"] == {}
+    check_equal(found["outputs"], expected)
+    assert check_way_back(tmp_path, "hf-bert", tmp_path / "model.ckpt") == ["global_step"]
+
+
+def test_gpt2_of_openai_is_the_one_of_hugging_face(tmp_path):
+    sizes = {"vocabulary": 23, "positions": 12, "width": 16, "layers": 2, "heads": 4}
+    ids = whole_numbers(23, 2, 7)
+    expected = original("gpt2", prefix=tmp_path / "model.ckpt", seed=SEED, **sizes,
+                        inputs={"ids": ids})
+    tfckpt.convert(tmp_path / "model.ckpt", tmp_path / "model.safetensors", map="hf-gpt2")
+    config = {"vocab_size": 23, "n_positions": 12, "n_embd": 16, "n_layer": 2, "n_head": 4,
+              "bos_token_id": 0, "eos_token_id": 0}
+    found = port("hugging_face", folder=tmp_path, class_name="GPT2LMHeadModel", config=config,
+                 inputs={"input_ids": ids}, outputs={"words": "logits", "hidden": "hidden_states"})
+    assert found["said"] == {}
+    assert found["lacking"] == ["lm_head.weight"]
+    check_equal(found["outputs"], expected)
+    assert check_way_back(tmp_path, "hf-gpt2", tmp_path / "model.ckpt") == []
+
+
+@pytest.mark.parametrize("name_map", ["hf-t5", "hf-t5-v1.1"])
+def test_t5_of_mesh_tensorflow_is_the_one_of_hugging_face(tmp_path, name_map):
+    gated = name_map == "hf-t5-v1.1"
+    sizes = {"vocabulary": 23, "width": 16, "layers": 2, "heads": 4, "size": 3, "inner": 32,
+             "buckets": 32}
+    ids, decoder_ids = whole_numbers(23, 2, 7), whole_numbers(23, 2, 5)
+    expected = original("t5", prefix=tmp_path / "model.ckpt", seed=SEED, gated=gated, **sizes,
+                        inputs={"ids": ids, "decoder_ids": decoder_ids})
+    report = tfckpt.convert(tmp_path / "model.ckpt", tmp_path / "model.safetensors", map=name_map)
+    config = {"vocab_size": 23, "d_model": 16, "d_kv": 3, "d_ff": 32, "num_layers": 2,
+              "num_decoder_layers": 2, "num_heads": 4, "relative_attention_num_buckets": 32,
+              "feed_forward_proj": "gated-gelu" if gated else "relu",
+              "tie_word_embeddings": not gated}
+    found = port("hugging_face", folder=tmp_path, class_name="T5ForConditionalGeneration",
+                 config=config, inputs={"input_ids": ids, "decoder_input_ids": decoder_ids},
+                 outputs={"words": "logits", "memory": "encoder_last_hidden_state"})
+    assert found["said"] == {}
+    assert found["lacking"] == ["decoder.embed_tokens.weight", "encoder.embed_tokens.weight",
+                                *([] if gated else ["lm_head.weight"])]
+    check_equal(found["outputs"], expected)
+    left = [f"encoder/block_000/layer_000/SelfAttention/q_slot_{kind}" for kind in ("vc", "vr")]
+    assert check_way_back(tmp_path, name_map, tmp_path / "model.ckpt") == [*left, "global_step"]
+    assert {item.key for item in report.plan.left_out} == {*left, "global_step"}
