@@ -7,6 +7,9 @@ import sys
 import keras_models
 import numpy as np
 
+OLD_MODELS = ("recurrent", "frames", "attending", "functions", "nested", "deferred", "numbers",
+              "volumes", "shared", "half")
+
 
 def old_keras():
     try:
@@ -39,6 +42,7 @@ def fill(model, seed=3):
 
 def outputs(model, inputs):
     got = model(inputs if len(inputs) > 1 else inputs[0], training=False)
+    got = list(got.values()) if isinstance(got, dict) else got
     return [as_array(item).tolist() for item in (got if isinstance(got, (list, tuple)) else [got])]
 
 
@@ -64,6 +68,86 @@ def save_old(model, folder):
         with open(os.path.join(folder, "config of the old model.json"), "w") as file:
             file.write(built.to_json())
     return outputs(built, inputs)
+
+
+def save_for_configs(folder):
+    """Keras 2 saves every model that Keras 3 is to make from its config; what they compute."""
+    import keras_old_models
+
+    keras, wanted = old_keras(), {}
+    for name in OLD_MODELS:
+        built, inputs = keras_old_models.build(name, keras)
+        fill(built)
+        np.savez(os.path.join(folder, name + ".npz"), *inputs)
+        at = os.path.join(folder, name)
+        os.makedirs(at)
+        built.save_weights(os.path.join(at, "weights"), save_format="tf")
+        built.save(os.path.join(at, "whole.h5"))
+        with open(os.path.join(at, "model.json"), "w") as file:
+            file.write(built.to_json())
+        if name == "nested":
+            built.save(os.path.join(at, "saved_model"), save_format="tf")
+        wanted[name] = outputs(built, fed(name, inputs))
+    return wanted
+
+
+def fed(name, inputs):
+    """The inputs as the model takes them."""
+    return [{"left": inputs[0], "right": inputs[1]}] if name == "nested" else inputs
+
+
+def revive(file, path):
+    """What Keras 3 computes with the model of a config and the weights of a checkpoint."""
+    import keras
+    import tfckpt.keras
+    from tfckpt.keras.convert_model import open_model
+
+    keras.backend.clear_session()
+    model = open_model(file)
+    report = tfckpt.keras.load_weights(model, path)
+    assert len(report.found) == len(model.weights), report
+    at = os.path.dirname(file)
+    with np.load(at + ".npz") as inputs:
+        return outputs(model, fed(os.path.basename(at), list(inputs.values())))
+
+
+def revive_zoo(folder):
+    """The largest difference between an old model and what Keras 3 makes of its config."""
+    import keras
+    import tfckpt.keras
+    from tfckpt.errors import UnsupportedError
+    from tfckpt.keras.convert_model import open_model
+
+    keras.backend.clear_session()
+    try:
+        model = open_model(os.path.join(folder, "model.json"))
+    except UnsupportedError as error:
+        return str(error)
+    report = tfckpt.keras.load_weights(model, os.path.join(folder, "weights"))
+    assert len(report.found) == len(model.weights), report
+    with np.load(os.path.join(folder, "io.npz")) as io:
+        inputs = [io[key] for key in sorted(io) if key.startswith("input")]
+        wanted = [io[key] for key in sorted(io) if key.startswith("output")]
+    if any(item.dtype.kind == "U" for item in inputs):
+        import tensorflow as tf
+
+        inputs = [tf.constant(item.tolist()) for item in inputs]
+    got = outputs(model, inputs)
+    return max(float(np.abs(np.array(a) - b).max()) for a, b in zip(got, wanted, strict=True))
+
+
+def refusals(configs):
+    """Why no model is made of each config."""
+    from tfckpt.errors import UnsupportedError
+    from tfckpt.keras.reviving import revive
+
+    found = []
+    for config in configs:
+        try:
+            revive(config)
+        except UnsupportedError as error:
+            found.append(str(error))
+    return found
 
 
 def load_own(model, path):

@@ -16,6 +16,8 @@ from helpers import ROOT, SHARED, needs_shared
 MODELS = ("towers", "named_towers", "twins", "attention", "residual", "pieces", "kinds", "chain")
 ZOO = SHARED / "fixtures" / "keras" / "tf2.15"
 ZOO_NAMES = sorted(path.name for path in ZOO.iterdir()) if ZOO.is_dir() else []
+OLD_MODELS = ("recurrent", "frames", "attending", "functions", "nested", "deferred", "numbers",
+              "volumes", "shared", "half")
 OTHER_ORDERS = ("made in another order", "added in another order", "all in another order")
 
 
@@ -271,8 +273,8 @@ def test_what_cannot_be_told_apart_is_a_map_to_fill_in(saved, convert, tmp_path)
 @pytest.mark.parametrize(("model", "output", "message"), [
     (None, "a.weights.h5",
      "error: a .weights.h5 of Keras 3 needs the model: names in it are those of its layers\n"
-     "Give --model package.module:function, a function that makes it; or --like"
-     " FILE.weights.h5, one that it saved.\n"),
+     "Give --model package.module:function, a function that makes it, or --model model.json,"
+     " what to_json() of the old one gave; or --like FILE.weights.h5, one that it saved.\n"),
     ("mine:towers", "a.h5",
      "error: Keras 3 reads weights only from files with another ending: expected a name that ends"
      " in .weights.h5, got a.h5\n"),
@@ -292,14 +294,122 @@ def test_models_that_are_none(saved, convert, model, output, message):
     assert convert(folder / "weights", *chosen, "-o", output) == (2, "", message)
 
 
-def test_a_config_of_keras_2_is_a_model_as_far_as_keras_3_takes_it(saved, convert, tmp_path):
-    folder, _ = saved("towers")
-    config = folder / "config of the old model.json"
-    status, out, err = convert(folder / "weights", "--model", config, "--config", config, "-o",
-                               tmp_path / "a.weights.h5")
-    if status:  # it says why, and what to do
-        assert err.startswith("error: Keras 3 makes no model of this config: ")
-        assert err.endswith("Write the model as a function, and name that: --model"
-                            " package.module:function.\n")
+@pytest.fixture(scope="module")
+def old_models(tmp_path_factory):
+    """Folder of models that only Keras 2 builds, and what each computes."""
+    import live
+
+    folder = tmp_path_factory.mktemp("configs")
+    return folder, live.live("tf2.15")("save_for_configs", "keras_snippets", folder=folder)
+
+
+# JAX compiles every operation of every model; where the others agree, it has nothing to add.
+without_jax = pytest.mark.parametrize(
+    "keras3", [("keras3", "torch"), ("tf2.21", "tensorflow")], indirect=True,
+    ids=lambda item: item[1])
+
+
+@without_jax
+@pytest.mark.parametrize("name", OLD_MODELS)
+def test_a_config_of_keras_2_is_a_model_of_keras_3(old_models, keras3, name):
+    folder, wanted = old_models[0] / name, old_models[1][name]
+    pairs = [("model.json", "weights"), ("saved_model", "saved_model")]
+    if name != "frames":  # whose .h5 doesn't say which of two normalizations is inside the other
+        pairs.append(("whole.h5", "whole.h5"))
+    for file, weights in pairs:
+        if (folder / file).exists():
+            got = keras3("revive", "keras_snippets", file=folder / file, path=folder / weights)
+            assert far(got, wanted) < 1e-5, file
+
+
+@needs_shared
+@without_jax
+@pytest.mark.parametrize("name", [name for name in ZOO_NAMES if name not in (
+    "subclassed",  # to_json() refuses it
+    "preprocessing")])  # its vocabulary was adapted, and is in no file
+def test_configs_of_the_zoo_are_models_of_keras_3(keras3, name):
+    found = keras3("revive_zoo", "keras_snippets", folder=ZOO / name)
+    if name == "preprocessing_fixed" and keras3.version == "keras3":
+        assert found == (
+            "Keras 3 makes no model of this config: StringLookup 'lookup': Layer StringLookup"
+            " requires TensorFlow. Install it via `pip install tensorflow`."
+            f" (file {ZOO / name / 'model.json'})\n{WRITE_IT}")
     else:
-        assert out.endswith("verified: 6 of 6 weights bit-equal after reload\n")
+        assert found < 1e-5
+
+
+WRITE_IT = "Write the model as a function, and name that: --model package.module:function."
+START = "Keras 3 makes no model of this config: "
+
+
+def sequential(*layers):
+    return {"class_name": "Sequential", "config": {"name": "s", "layers": [
+        {"class_name": name, "config": {"name": f"layer_{n}", **config}}
+        for n, (name, config) in enumerate(layers)]}}
+
+
+def test_configs_that_are_no_model_name_every_layer(torch_keras):
+    function = {"class_name": "TFOpLambda", "name": "tf.fft", "inbound_nodes": [["a", 0, 0, {}]],
+                "config": {"name": "tf.fft", "function": "signal.fft"}}
+    entry = {"class_name": "InputLayer", "name": "a", "inbound_nodes": [],
+             "config": {"name": "a", "batch_input_shape": [None, 4]}}
+    graph = {"name": "g", "input_layers": [["a", 0, 0]], "output_layers": [["b", 0, 0]]}
+    stuck = {"class_name": "Dense", "name": "b", "config": {"name": "b", "units": 2},
+             "inbound_nodes": [[["c", 0, 0, {}]]]}
+    found = torch_keras("refusals", "keras_snippets", configs=[
+        sequential(("LSTM", {"units": 2, "time_major": True}), ("Lambda", {"function": "x"}),
+                   ("LocallyConnected1D", {"filters": 2}), ("deserialize", {"config": {}}),
+                   ("TFSMLayer", {"filepath": "x"}),
+                   ("TimeDistributed", {"layer": {"class_name": "Mine", "config": {}}}),
+                   ("Dense", {"units": 2, "bias_initializer": {"class_name": "get",
+                                                               "config": {}}})),
+        {"class_name": "Functional", "config": {**graph, "layers": [entry, function]}},
+        {"class_name": "Functional", "config": {**graph, "layers": [entry, stuck]}},
+        {"class_name": "Mine", "config": {**graph, "layers": [entry]}},
+        sequential(("InputLayer", {"batch_input_shape": [None, 4]}), ("Dense", {"units": -1})),
+        sequential(("InputLayer", {"batch_input_shape": [None, 4]}),
+                   ("Dense", {"units": 1, "phase": 2}))])
+    assert found == [
+        f"{START}LSTM 'layer_0': time_major=True is nothing that Keras 3 can compute;"
+        " Lambda 'layer_1': a Lambda is Python code, and code of a config is never run;"
+        " LocallyConnected1D 'layer_2': Keras 3 has no such layer;"
+        " deserialize 'layer_3': Keras 3 has no such layer;"
+        " TFSMLayer 'layer_4': Keras 3 has no such layer;"
+        " Mine: Keras 3 has no such layer;"
+        f" Dense 'layer_6': Keras 3 has no bias_initializer get\n{WRITE_IT}",
+        f"{START}TFOpLambda 'tf.fft': tf.signal.fft isn't known in Keras 3\n{WRITE_IT}",
+        f"{START}inputs of b are none of its layers\n{WRITE_IT}",
+        f"{START}Mine 'g': the model is a class of the program's own\n{WRITE_IT}",
+        f"{START}Dense 'layer_1': Received an invalid value for `units`, expected a positive"
+        f" integer. Received: units=-1\n{WRITE_IT}",
+        f"{START}Dense 'layer_1': Unrecognized keyword arguments passed to Dense:"
+        f" {{'phase': 2}}\n{WRITE_IT}"]
+
+
+def test_a_config_beside_the_weights_is_the_model_and_tells_its_layers_apart(
+        old_models, convert, tmp_path):
+    folder = old_models[0] / "shared"
+    assert convert(folder / "weights", "-o", tmp_path / "a.weights.h5") == (0, (
+        f"model: made from the config in {folder / 'model.json'}\n"
+        "5 of 5 model weights loaded (5 by order).\n"
+        f"{folder / 'weights'} -> {tmp_path / 'a.weights.h5'}\n"
+        "verified: 5 of 5 weights bit-equal after reload\n"), "")
+
+
+def test_the_config_that_a_model_was_made_from_tells_its_layers_apart(
+        saved, convert, tmp_path, torch_keras):
+    folder, wanted = saved("towers")
+    target = tmp_path / "a.weights.h5"
+    status, out, err = convert(folder / "weights", "--model",
+                               folder / "config of the old model.json", "-o", target)
+    assert (status, out.partition("\n")[0], err) == (
+        0, "6 of 6 model weights loaded (6 by config).", "")
+    assert far(torch_keras("load_own", "keras_snippets", model="towers", path=target),
+               wanted) < 1e-5
+
+
+def test_a_file_without_a_config_is_no_model(saved, convert):
+    folder, _ = saved("towers")
+    assert convert(folder / "weights", "--model", folder / "weights.h5", "-o", "a.weights.h5") == (
+        2, "", "error: no config of a model is in the file or beside it"
+               f" (file {folder / 'weights.h5'})\n{WRITE_IT}\n")

@@ -52,6 +52,7 @@ EPILOG = """Examples:
   tfckpt convert model.ckpt-1000 --like fresh/ckpt-1 -o keras/ckpt
   tfckpt convert model.ckpt-1000 --like fresh/ckpt-1 --map map.json --lr 0.01 -o keras/ckpt
   tfckpt convert old/ckpt --to keras --model mypkg.models:build_unet -o unet.weights.h5
+  tfckpt convert old/ckpt --to keras --model old/model.json -o unet.weights.h5
 
 In TensorFlow 2:  tf.train.Checkpoint(vars={name: variable}).restore("tf2/ckpt")
 In TensorFlow 1:  tf.train.Saver().restore(session, "tf1/model.ckpt")"""
@@ -139,8 +140,10 @@ def _add_file_arguments(group: _ArgumentGroup) -> None:
 
 def _add_model_arguments(group: _ArgumentGroup) -> None:
     group.add_argument("--model", metavar="MODULE:FUNCTION",
-                       help="the Keras 3 model: a function that makes it, or a .json of"
-                            " model.to_json(); modules of the current folder are found")
+                       help="the Keras 3 model: a function that makes it (modules of the current"
+                            " folder are found), or the model.json, .h5 model or SavedModel of"
+                            " Keras 2 that has its config; not needed where that is in SRC or"
+                            " beside it")
     group.add_argument("--config", metavar="FILE",
                        help="the old model's to_json(), which tells equal layers apart; found by"
                             " itself beside SRC, as model.json")

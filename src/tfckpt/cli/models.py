@@ -8,37 +8,66 @@ from typing import Any
 
 from tfckpt.cli.options import print_json, print_lines
 from tfckpt.errors import CheckpointError, MismatchError, UnsupportedError
-from tfckpt.keras.convert_model import ModelReport, convert_model, find_backend, open_model
+from tfckpt.keras.convert_model import (
+    ModelReport,
+    config_beside,
+    config_named,
+    convert_model,
+    find_backend,
+    open_model,
+)
 
 __all__ = ["run_model"]
 
 
 def run_model(options: Namespace) -> int:
     """Convert; returns the exit status."""
-    if not options.model:
-        raise UnsupportedError(
-            "a .weights.h5 of Keras 3 needs the model: names in it are those of its layers",
-            hint="Give --model package.module:function, a function that makes it; or --like"
-                 " FILE.weights.h5, one that it saved.")
+    what, told = _which_model(options)
     # Keras takes TensorFlow if nobody says otherwise, and stops where it isn't installed.
     if "KERAS_BACKEND" not in os.environ:
         os.environ["KERAS_BACKEND"] = find_backend()
-    model = open_model(options.model)
+    model = open_model(what)
     try:
         report = convert_model(
-            options.path, options.output, model, map=options.map, config=options.config,
-            root=options.object, allow_missing=options.allow_missing,
-            allow_unused=options.allow_unused, skip_mismatch=options.skip_mismatch,
-            trust_order=options.trust_order, overwrite=options.overwrite,
-            dry_run=options.dry_run)
+            options.path, options.output, model, map=options.map,
+            config=options.config or _evidence(what), root=options.object,
+            allow_missing=options.allow_missing, allow_unused=options.allow_unused,
+            skip_mismatch=options.skip_mismatch, trust_order=options.trust_order,
+            overwrite=options.overwrite, dry_run=options.dry_run)
     except MismatchError as error:
         _save_map(options.save_map, error)
         raise
     if options.json:
         print_json(_as_json(report))
     else:
-        print_lines(_as_text(report, verbose=options.verbose or options.dry_run))
+        print_lines(told + _as_text(report, verbose=options.verbose or options.dry_run))
     return 0
+
+
+def _which_model(options: Namespace) -> tuple[str, list[str]]:
+    """What ``--model`` says, or where a config stands, and a line that says so.
+
+    Raises:
+        UnsupportedError: Nothing says what the model is.
+    """
+    if options.model:
+        return options.model, []
+    found = config_beside(options.path)
+    if found is None:
+        raise UnsupportedError(
+            "a .weights.h5 of Keras 3 needs the model: names in it are those of its layers",
+            hint="Give --model package.module:function, a function that makes it, or --model"
+                 " model.json, what to_json() of the old one gave; or --like FILE.weights.h5, one"
+                 " that it saved.")
+    where = found[1] if os.path.exists(found[1]) else options.path
+    return (where if where.endswith(".json") else options.path,
+            [f"model: made from the config in {where}"])
+
+
+def _evidence(model: str) -> dict[str, Any] | None:
+    """The config that a model was made from, if Keras 2 wrote it: it tells layers apart."""
+    config = config_named(model)
+    return config if config and "module" not in config else None
 
 
 def _save_map(file: str | None, error: CheckpointError) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Mapping
@@ -10,15 +11,18 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tfckpt.core.discovery import as_path
 from tfckpt.errors import MissingDependencyError, StorageError, UnsupportedError
-from tfckpt.keras.loading import load_weights
+from tfckpt.keras.loading import load_weights, open_old
+from tfckpt.keras.oldconfig import find_config, read_config
 from tfckpt.keras.placing import ENDING, check_free, placed
 from tfckpt.keras.program import is_built
 from tfckpt.keras.reports import LoadReport
+from tfckpt.keras.reviving import HINT, revive
 
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["BACKENDS", "ModelReport", "convert_model", "find_backend", "open_model"]
+__all__ = ["BACKENDS", "ModelReport", "config_beside", "config_named", "convert_model",
+           "find_backend", "open_model"]
 
 Path = str | os.PathLike[str]
 BACKENDS = ("torch", "jax", "tensorflow", "numpy")
@@ -61,12 +65,14 @@ def open_model(what: str) -> Any:
     Args:
         what: ``package.module:name``, a model or a function without arguments that makes one;
             modules are also looked for in the current folder, as ``python -m`` does. Or a
-            ``.json`` file with what ``model.to_json()`` gave, as far as Keras 3 takes it.
+            ``.json`` file with what ``model.to_json()`` gave, or a SavedModel or ``.h5`` model
+            that has it inside.
 
     Raises:
         UnsupportedError: It gives no model whose weights are there.
     """
-    model = _from_config(what) if what.endswith(".json") else _from_code(what)
+    config = config_named(what)
+    model = _from_config(config, what) if config else _from_code(what)
     if not hasattr(model, "save_weights") or not hasattr(model, "weights"):
         raise UnsupportedError("this is no Keras 3 model", got=f"{what}: {type(model).__name__}")
     if not is_built(model):
@@ -91,26 +97,48 @@ def _from_code(what: str) -> Any:
     return value if hasattr(value, "weights") or not callable(value) else value()
 
 
-def _from_config(path: str) -> Any:
+def config_named(what: str) -> dict[str, Any] | None:
+    """The config that a word on the command line means; None if it names code.
+
+    Raises:
+        UnsupportedError: It names a file or a folder, and no config is in or beside it.
+        CheckpointError: The file can't be read.
+    """
+    if what.endswith(".json"):
+        return read_config(what)
+    if not os.path.exists(what):
+        return None
+    found = config_beside(what)
+    if found is None:
+        raise UnsupportedError("no config of a model is in the file or beside it", file=what,
+                               hint=HINT)
+    return found[0]
+
+
+def config_beside(path: Path) -> tuple[dict[str, Any], str] | None:
+    """The config of the model that a checkpoint or a file of Keras 2 is of, and where it stands."""
+    with open_old(path) as source:
+        return find_config(source)
+
+
+def _from_config(config: dict[str, Any], file: str) -> Any:
+    return _from_keras_3(config, file) if "module" in config else revive(config, file)
+
+
+def _from_keras_3(config: dict[str, Any], file: str) -> Any:
     import keras  # deferred: it takes its time
 
-    # Keras 2 didn't say which module these two are of. Functional has no public name.
-    empty = keras.Input((1,))
-    known = {"Functional": type(keras.Model(empty, empty)), "Sequential": keras.Sequential}
     try:
-        with open(path, encoding="utf-8") as file:
-            return keras.models.model_from_json(file.read(), custom_objects=known)
+        return keras.models.model_from_json(json.dumps(config))
     except Exception as error:  # whatever a config of other times makes Keras raise
         reason = str(error).strip().splitlines() or [type(error).__name__]
-        raise UnsupportedError(
-            f"Keras 3 makes no model of this config: {reason[0]}", file=path,
-            hint="Write the model as a function, and name that: --model package.module:function."
-        ) from error
+        raise UnsupportedError(f"Keras 3 makes no model of this config: {reason[0]}", file=file,
+                               hint=HINT) from error
 
 
 def convert_model(src: Path, dst: Path, model: Any, *,
                   map: Mapping[str, str] | Path | None = None,  # noqa: A002
-                  config: Path | None = None, root: str | None = None,
+                  config: Path | Mapping[str, Any] | None = None, root: str | None = None,
                   allow_missing: bool = False, allow_unused: bool = False,
                   skip_mismatch: bool = False, trust_order: bool = False,
                   overwrite: bool = False, dry_run: bool = False) -> ModelReport:

@@ -134,7 +134,7 @@ def _colour(config: Mapping[str, Any], saved: Saved, above: tuple[Hashable, ...]
             _colour(layer, item, (*above, known.get(n)), found)
         elif n in known:
             name = layer["config"].get("name")
-            if item.words and name not in item.words:
+            if item.words and not item.words.issuperset(name.split("/")):
                 raise MismatchError("the config is that of another model", expected=name,
                                     got="/".join(sorted(item.words)))
             found.setdefault(id(item), (*above, known[n]))
