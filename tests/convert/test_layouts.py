@@ -36,6 +36,12 @@ TABLE = [
     ("lstm1_bias(0)", [(8,)], [(8,), (8,)], (2,), (0, (4,))),
     ("gru_kernel", [(5, 6)], [(6, 5)], (0, 1), (0, (1, 2))),  # the first reset gate
     ("gru_bias", [(2, 6)], [(6,), (6,)], (0,), (0, (0, 2))),
+    ("depthwise(2)", [(5, 7, 2, 2)], [(4, 1, 5, 7)], (2, 0, 3, 2), (0, (3, 2, 1, 0))),
+    ("heads_in(2)", [(5, 2, 3)], [(6, 5)], (4, 1), (0, (1, 1, 1))),
+    ("heads_bias(2)", [(2, 3)], [(6,)], (4,), (0, (1, 1))),
+    ("heads_out(2)", [(2, 3, 5)], [(5, 6)], (1, 4), (0, (1, 1, 1))),
+    ("qkv(2)", [(5, 2, 3)] * 3, [(18, 5)], (6 + 4, 1), (1, (1, 1, 1))),
+    ("qkv_bias(2)", [(2, 3)] * 3, [(18,)], (12 + 4,), (2, (1, 1))),
 ]
 
 
@@ -68,7 +74,29 @@ def test_back_is_where_it_was(name, here, there, at, origin):
 
 
 def test_every_layout_is_in_the_table_of_this_test():
-    assert {row[0].partition("(")[0] for row in TABLE} == set(LAYOUT_NAMES)
+    assert {row[0].partition("(")[0] for row in TABLE} | {"biased_mean"} == set(LAYOUT_NAMES)
+
+
+@pytest.mark.parametrize(("name", "here"), [row[:2] for row in TABLE if row[0].endswith("(2)")])
+def test_number_in_the_name_says_how_an_axis_is_divided(name, here):
+    layout = parse_layout(name)
+    arrays = numbered(here)
+    there = layout.out(arrays)
+    assert all(map(np.array_equal, layout.back(there), arrays))
+    for other in ("3", "0", "-2", "nan", "inf"):
+        with pytest.raises(UnsupportedError, match="the shape doesn't fit the layout"):
+            parse_layout(name.replace("2", other)).out(arrays)
+    with pytest.raises(UnsupportedError, match="the shape doesn't fit the layout"):
+        parse_layout(name.replace("2", "5")).back(there)
+
+
+def test_bias_before_a_normalization_is_taken_off_its_mean():
+    layout = parse_layout("biased_mean")
+    mean, bias = np.float32([1, 2, 3]), np.float32([10, 20, 30])
+    assert layout.out([mean, bias])[0].tolist() == [-9, -18, -27]
+    assert [array.tolist() for array in layout.back([mean])] == [[1, 2, 3], [0, 0, 0]]
+    with pytest.raises(UnsupportedError, match="expected 2 x .channels., got .3., .2."):
+        layout.out([mean, bias[:2]])
 
 
 @given(st.integers(1, 4), st.integers(1, 4))
@@ -105,7 +133,8 @@ def test_nan_in_a_bias_does_not_spread():
      "the layout dense gives another shape: expected [2, 3], got [3, 2]"),
     (lambda: parse_layout("depthwise").back([np.zeros([6, 1, 3, 3])]),
      "the shapes don't tell how the tensor is divided here\n"
-     "Say the shapes that it has in TensorFlow: a model or a template does."),
+     "A model says the shapes that it has in TensorFlow, or a map a number: depthwise(1),"
+     " heads_in(12)."),
     (lambda: parse_layout("flattened"),
      "the layout flattened takes other numbers: expected between 2 and 2 numbers in parentheses,"
      " got 'flattened'"),

@@ -26,7 +26,12 @@ it) into those of another framework, and back. Map files and live modules call t
                                                     added: TF1's ``forget_bias``
     ``gru_kernel``     [in, 3 × units]            ↔ [3 × units, in]
     ``gru_bias``       [2, 3 × units]             ↔ [3 × units], [3 × units]
+    ``biased_mean``    mean, bias [channels]      ↔ mean − bias: of a normalization behind a
+                                                    convolution that has no bias there
     ================== ==========================================================================
+
+``depthwise(1)`` says the multiplier, ``heads_in(12)`` and its like the number of heads. Then the
+way back needs no shapes, and the way out refuses others.
 
 Gates: Keras's LSTM has input, forget, cell, output, as PyTorch has; TF1's cells have input, cell,
 forget, output. Keras's GRU has update, reset, candidate; PyTorch reset, update, candidate.
@@ -95,7 +100,8 @@ class Layout(NamedTuple):
         Args:
             arrays: ``n_there`` arrays.
             shapes: The shapes that are wanted. ``depthwise`` and the heads of an attention need
-                them: the other framework's shapes don't tell how they are divided.
+                them, or a number in the layout's name: the other framework's shapes don't tell how
+                they are divided.
 
         Raises:
             UnsupportedError: As for `out`; or shapes are needed.
@@ -198,8 +204,8 @@ def _text(shape: Shape) -> str:
 def _wanted(shapes: Shapes, n: int = 1) -> Sequence[Shape]:
     if shapes is None or len(shapes) != n:
         raise UnsupportedError("the shapes don't tell how the tensor is divided here",
-                               hint="Say the shapes that it has in TensorFlow: a model or a"
-                                    " template does.")
+                               hint="A model says the shapes that it has in TensorFlow, or a map a"
+                                    " number: depthwise(1), heads_in(12).")
     return shapes
 
 
@@ -429,6 +435,62 @@ def _gru_bias_back(arrays: Arrays, shapes: Shapes) -> list[np.ndarray[Any, Any]]
     return [_joined([_first_and_second(array)[None] for array in arrays])]
 
 
+def _biased_mean_out(arrays: Arrays, shapes: Shapes) -> list[np.ndarray[Any, Any]]:
+    mean, bias = arrays
+    if mean.ndim != 1 or mean.shape != bias.shape:
+        raise ValueError
+    return [mean - bias]
+
+
+def _biased_mean_back(arrays: Arrays, shapes: Shapes) -> list[np.ndarray[Any, Any]]:
+    import numpy as np  # deferred, as above
+
+    return [arrays[0], np.zeros_like(arrays[0])]
+
+
+def _told(out: Move, back: Move, divide: Callable[[Shape, int], Shape], n_here: int = 1
+          ) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """Both ways of a layout whose number may say how an axis is divided in TensorFlow.
+
+    Args:
+        out: The way out.
+        back: The way back, which needs shapes.
+        divide: The shape in TensorFlow of one that the other framework has, divided so.
+        n_here: How many tensors are together there, one behind the other.
+    """
+    def told(shape: Shape, number: float) -> list[Shape]:
+        if number < 1 or shape[0] % n_here:
+            raise ValueError
+        return [divide((shape[0] // n_here, *shape[1:]), int(number))] * n_here
+
+    def checked_out(*given: Any) -> list[np.ndarray[Any, Any]]:
+        *numbers, arrays, shapes = given
+        moved = out(arrays, shapes)
+        if numbers and [array.shape for array in arrays] != told(moved[0].shape, numbers[0]):
+            raise ValueError
+        return moved
+
+    def told_back(*given: Any) -> list[np.ndarray[Any, Any]]:
+        *numbers, arrays, shapes = given
+        if numbers and shapes is None:
+            shapes = told(arrays[0].shape, numbers[0])
+        return back(arrays, shapes)
+
+    return checked_out, told_back
+
+
+def _channels(shape: Shape, n: int) -> Shape:
+    return (*shape[2:], shape[0] // n, n)
+
+
+def _heads_of_rows(shape: Shape, n: int) -> Shape:
+    return (*shape[1:], n, shape[0] // n)
+
+
+def _heads_of_columns(shape: Shape, n: int) -> Shape:
+    return (n, shape[1] // n, shape[0])
+
+
 class _Kind(NamedTuple):
     """A row of the table: what it expects of TensorFlow, how many of each, how, what numbers."""
 
@@ -444,18 +506,24 @@ _BOOK: dict[str, _Kind] = {
     "same": _Kind("anything", 1, 1, _same, _same),
     "dense": _Kind("[in, out]", 1, 1, _transposed, _transposed),
     "conv": _Kind("[..., in, out]", 1, 1, _conv_out, _conv_back),
-    "depthwise": _Kind("[..., channels, multiplier]", 1, 1, _depthwise_out, _depthwise_back),
+    "depthwise": _Kind("[..., channels, multiplier]", 1, 1,
+                       *_told(_depthwise_out, _depthwise_back, _channels), (0, 1)),
     "squeeze": _Kind("[1, ...]", 1, 1, _squeeze_out, _squeeze_back),
     "pointwise": _Kind("[1, ..., in, out]", 1, 1, _pointwise_out, _pointwise_back),
     "flattened": _Kind("[height x width x channels, out]", 1, 1, _flattened_out, _flattened_back,
                        (2, 2)),
     "unflattened": _Kind("[in, height x width x channels]", 1, 1, _unflattened_out,
                          _unflattened_back, (2, 2)),
-    "heads_in": _Kind("[in, heads, size]", 1, 1, _heads_in_out, _heads_in_back),
-    "heads_bias": _Kind("[heads, size]", 1, 1, _heads_bias_out, _heads_bias_back),
-    "heads_out": _Kind("[heads, size, out]", 1, 1, _heads_out_out, _heads_in_back),
-    "qkv": _Kind("3 x [in, heads, size]", 3, 1, _qkv_out, _qkv_back),
-    "qkv_bias": _Kind("3 x [heads, size]", 3, 1, _qkv_bias_out, _qkv_bias_back),
+    "heads_in": _Kind("[in, heads, size]", 1, 1,
+                      *_told(_heads_in_out, _heads_in_back, _heads_of_rows), (0, 1)),
+    "heads_bias": _Kind("[heads, size]", 1, 1,
+                        *_told(_heads_bias_out, _heads_bias_back, _heads_of_rows), (0, 1)),
+    "heads_out": _Kind("[heads, size, out]", 1, 1,
+                       *_told(_heads_out_out, _heads_in_back, _heads_of_columns), (0, 1)),
+    "qkv": _Kind("3 x [in, heads, size]", 3, 1,
+                 *_told(_qkv_out, _qkv_back, _heads_of_rows, 3), (0, 1)),
+    "qkv_bias": _Kind("3 x [heads, size]", 3, 1,
+                      *_told(_qkv_bias_out, _qkv_bias_back, _heads_of_rows, 3), (0, 1)),
     "rnn_bias": _Kind("[units]", 1, 2, _rnn_bias_out, _bias_back),
     "lstm_bias": _Kind("[4 x units]", 1, 2, _lstm_bias_out, _bias_back),
     "lstm1_kernel": _Kind("[in + units, 4 x units]", 1, 2, _lstm1_kernel_out, _lstm1_kernel_back),
@@ -463,5 +531,6 @@ _BOOK: dict[str, _Kind] = {
     "gru_kernel": _Kind("[in, 3 x units]", 1, 1, _gru_kernel_out, _gru_kernel_back),
     "gru_bias": _Kind("[2, 3 x units], of a GRU with reset_after", 1, 2, _gru_bias_out,
                       _gru_bias_back),
+    "biased_mean": _Kind("2 x [channels]", 2, 1, _biased_mean_out, _biased_mean_back),
 }
 LAYOUT_NAMES = tuple(_BOOK)
