@@ -22,7 +22,7 @@ ARROWS = {
     "convert": {"core", "format", "errors"},
     "tensorflow": {"train", "convert", "core", "format", "errors"},
     "jax": {"train", "convert", "core", "format", "errors"},
-    "keras": {"convert", "core", "format", "errors"},
+    "keras": {"train", "convert", "core", "format", "errors"},
     "torch": {"train", "convert", "core", "format", "errors"},
     "report": {"core", "format", "errors"},
     "cli": {"report", "keras", "convert", "train", "core", "errors", "_version"},

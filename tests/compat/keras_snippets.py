@@ -259,12 +259,58 @@ def train_with_callback(folder):
     built.compile("sgd", "mse")
     saver = tfckpt.keras.ModelCheckpoint(os.path.join(folder, "at-{epoch}"),
                                          formats=("keras", "keras2", "tf1"))
-    built.fit(inputs[0], np.zeros((3, 4), "float32"), epochs=2, verbose=0, callbacks=[saver])
+    beside = tfckpt.keras.ModelCheckpoint(os.path.join(folder, "beside-{epoch}"),
+                                          formats=("tf1",), background=True)
+    built.fit(inputs[0], np.zeros((3, 4), "float32"), epochs=2, verbose=0,
+              callbacks=[saver, beside])
     again, _ = keras_models.build("named_towers", keras)
     again.load_weights(os.path.join(folder, "at-2.weights.h5"))
     from_tf1, _ = keras_models.build("named_towers", keras)
     tfckpt.keras.load_weights(from_tf1, os.path.join(folder, "at-2-tf1"))
-    return [outputs(model, inputs) for model in (built, again, from_tf1)]
+    found = {"outputs": [outputs(model, inputs) for model in (built, again, from_tf1)],
+             "in the background": [same_tensors(os.path.join(folder, f"at-{epoch}-tf1"),
+                                                os.path.join(folder, f"beside-{epoch}"))
+                                   for epoch in (1, 2)]}
+    with open(os.path.join(folder, "file"), "w"):
+        pass  # where a folder would have to be
+    lost = tfckpt.keras.ModelCheckpoint(os.path.join(folder, "file", "at"), formats=("tf1",),
+                                        background=True)
+    lost.set_model(built)
+    lost.on_epoch_end(0, {})
+    found["told"] = []
+    for call in (lambda: lost.on_epoch_end(1, {}), lost.on_train_end):
+        try:
+            call()
+            found["told"].append("nothing")
+        except tfckpt.StorageError as error:
+            found["told"].append(error.message)
+    return found
+
+
+def same_tensors(first, second):
+    import tfckpt
+
+    with tfckpt.open(first) as one, tfckpt.open(second) as other:
+        return list(one) == list(other) and all(
+            np.array_equal(one[key], other[key]) for key in one)
+
+
+def written_later(folder):
+    """Values that were taken to be written later, of a model that changes right after it."""
+    import keras
+    import tfckpt
+    from tfckpt.convert.running import run_plan
+    from tfckpt.keras.saving import plan_weights
+
+    layer = keras.layers.Dense(2, name="dense")
+    model = keras.Sequential([layer], name="net")
+    model.build((None, 3))
+    layer.bias.assign(np.ones(2))
+    plan = plan_weights(model, "tf1")
+    layer.bias.value.data.zero_()  # as an optimizer of PyTorch's does, in its own memory
+    run_plan([], plan, os.path.join(folder, "later"))
+    with tfckpt.open(os.path.join(folder, "later")) as source:
+        return source["net/dense/bias"].tolist()
 
 
 def load_old(model, path):

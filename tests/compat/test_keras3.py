@@ -177,13 +177,20 @@ def test_a_checkpoint_of_keras_3_comes_back_into_keras_3(tmp_path, torch_keras):
 
 
 def test_a_callback_saves_every_format_while_it_trains(tmp_path, torch_keras, tf221):
-    built, again, from_tf1 = torch_keras("train_with_callback", "keras_snippets", folder=tmp_path)
+    found = torch_keras("train_with_callback", "keras_snippets", folder=tmp_path)
+    built, again, from_tf1 = found["outputs"]
+    assert found["in the background"] == [True, True]
+    assert found["told"] == ["cannot write in this folder: File exists", "nothing"]
     assert far(again, built) == far(from_tf1, built) == 0
     assert far(tf221("load_old", "keras_snippets", model="named_towers",
                      path=tmp_path / "at-2"), built) < 1e-5
     with tfckpt.open(tmp_path / "at-2-tf1") as source:
         assert sorted(source) == [f"{layer}/{weight}" for layer in ("last", "left", "right")
                                   for weight in ("bias", "kernel")]
+
+
+def test_what_is_written_later_are_the_values_of_the_call(tmp_path, torch_keras):
+    assert torch_keras("written_later", "keras_snippets", folder=tmp_path) == [1.0, 1.0]
 
 
 # ------------------------------------------------------------------------- on the command line

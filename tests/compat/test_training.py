@@ -76,6 +76,17 @@ def test_parts_tables_and_slots_go_on_in_the_other_format(run):
     assert found == {"same": True, "table": [1, 2], "step": 3, "keys": [by_names, by_objects]}
 
 
+def test_training_goes_on_while_a_save_is_written_in_the_background(run):
+    """The save of the beginning is held while a step is made; the last one is there at the end."""
+    end, saved = "/.ATTRIBUTES/", {"table-keys": [], "table-values": []}
+    assert run("in_the_background") == {
+        "held": [2.0, False], "at the end": {STEP: 2, VAR: 4.0, **{
+            f"table{end}{name}": value for name, value in saved.items()}},
+        "names": {"global_step": 2, "var": 4.0, **saved}, "meta": True,
+        "kept": ["model.ckpt-0", "model.ckpt-2"], "restored": 4.0,
+        "told": ["nothing", "StorageError"]}
+
+
 def test_tensorflow_restores_an_exported_graph(run):
     assert run("meta_graph") == 2.0
 
@@ -119,7 +130,7 @@ def test_a_keras_model_is_warm_started(tmp_path, version, which):
                   "1 variables keep their values: head/kernel"]}
 
 
-def test_an_estimator_predicts_and_exports(run_estimator):
+def test_an_estimator_that_saves_in_the_background_predicts_and_exports(run_estimator):
     assert run_estimator("exported") == {"predicted": 12.0, "served": [30.0]}
 
 

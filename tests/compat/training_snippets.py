@@ -77,6 +77,69 @@ def monitored(folder, formats, steps, by="objects", **options):
                 "added": len(graph.get_operations()) - operations}
 
 
+class Held(tfckpt.Checkpoint):
+    """A checkpoint whose files are written only when they may."""
+
+    def __init__(self, may_write, **objects):
+        self.__dict__["may_write"] = may_write
+        super().__init__(**objects)
+
+    def prepare_write(self, *args, **kwargs):
+        pending = super().prepare_write(*args, **kwargs)
+
+        def write(plan):
+            assert self.__dict__["may_write"].wait(60)
+            pending.write(plan)
+
+        return pending._replace(write=write)
+
+
+def in_the_background(folder):
+    """Steps that go on while a save is held; what was saved; a save that fails."""
+    import shutil
+    import threading
+
+    may_write, found = threading.Event(), {}
+    with tf1.Graph().as_default():
+        v, step, train = counting()
+        table = tf.lookup.experimental.MutableHashTable(tf.string, tf.int64, -1, name="table")
+        objects = Held(may_write, var_list={"var": v}, step=step, table=table)
+        saver = ScaffoldSaver(objects, formats=["tf2", "tf1"], background=True)
+        scaffold = tf1.train.Scaffold(saver=saver)
+        hook = tf1.train.CheckpointSaverHook(folder, save_steps=2, scaffold=scaffold)
+        with tf1.train.MonitoredTrainingSession(
+                checkpoint_dir=folder, scaffold=scaffold, chief_only_hooks=[hook],
+                hooks=[saver.hook()], save_checkpoint_steps=None, save_checkpoint_secs=None,
+                save_summaries_steps=None, save_summaries_secs=None) as session:
+            session.run(train)  # the first save is that of the beginning
+            found["held"] = [float(session.run(v)), os.path.exists(folder + "/checkpoint")]
+            may_write.set()
+            session.run(train)
+        found["at the end"] = content(folder)
+        found["names"] = content(folder + "/tf1")
+        found["meta"] = os.path.exists(folder + "/model.ckpt-2.meta")
+        found["kept"] = [os.path.basename(path) for path in saver.last_checkpoints]
+        with tf1.Session() as session:
+            saver.restore(session, folder)
+            found["restored"] = float(session.run(v))
+            shutil.rmtree(folder + "/tf1")
+            with open(folder + "/tf1", "w"):
+                pass  # where the other format's folder would be
+            tf1.get_default_graph().finalize()
+            found["told"] = []
+            for _ in range(2):
+                try:
+                    saver.save(session, folder + "/model.ckpt", global_step=7)
+                    found["told"].append("nothing")
+                except tfckpt.CheckpointError as error:
+                    found["told"].append(type(error).__name__)
+            try:
+                saver.wait()
+            except tfckpt.CheckpointError:
+                found["told"].append("and again")
+    return found
+
+
 def raw(prefix):
     """Every tensor with its bytes, the object graph among them.
 
@@ -435,11 +498,12 @@ def exported(folder):
     """A SavedModel that an Estimator with our saver exports, run by TensorFlow."""
     def model_fn(features, labels, mode):
         v, step, train = counting()
-        scaffold = tf1.train.Scaffold(saver=ScaffoldSaver(checkpoint_of(v, step),
-                                                          formats=["tf2", "tf1"]))
+        saver = ScaffoldSaver(checkpoint_of(v, step), formats=["tf2", "tf1"], background=True)
+        scaffold = tf1.train.Scaffold(saver=saver)
         outputs = {"out": features["x"] * v}
         return tf.estimator.EstimatorSpec(
             mode, predictions=outputs, train_op=train, loss=tf.constant(1.), scaffold=scaffold,
+            training_hooks=[saver.hook()],
             export_outputs={"serving_default": tf.estimator.export.PredictOutput(outputs)})
 
     est = tf.estimator.Estimator(model_fn, os.path.join(folder, "model"))

@@ -19,7 +19,7 @@ from tfckpt.keras.program import is_built
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["SaveStyle", "save_weights", "values_of"]
+__all__ = ["SaveStyle", "plan_weights", "save_weights", "values_of"]
 
 SaveStyle = Literal["keras2", "tf2", "tf1"]
 
@@ -52,12 +52,33 @@ def save_weights(model: Any, prefix: str | os.PathLike[str], *, style: SaveStyle
         DestinationExistsError: Something is there.
         StorageError: The system refuses.
     """
+    return run_plan([], plan_weights(model, style, root), as_path(prefix), overwrite=overwrite)
+
+
+def plan_weights(model: Any, style: SaveStyle, root: str = "") -> Plan:
+    """`save_weights` as far as taking the values, which are copies.
+
+    Args:
+        model: As for `save_weights`.
+        style: As for `save_weights`.
+        root: As for `save_weights`.
+
+    Raises:
+        GraphStateError: The model isn't built yet.
+        AmbiguousNamesError: Two variables have one name, and the style is TF1's.
+    """
     if not is_built(model):
         raise GraphStateError("the model isn't built: it has no weights to save",
                               got=model.name, hint="Call it once, or model.build(input_shape).")
     drawn = draw(model, root if style == "tf2" else "", counted=style == "tf2")
-    plan = _plan_tf1(drawn) if style == "tf1" else _plan_tf2(drawn, counted=style == "tf2")
-    return run_plan([], plan, as_path(prefix), overwrite=overwrite)
+    outputs = _named(drawn) if style == "tf1" else drawn.variables
+    plan = [_output(key, variable) for key, variable in outputs.items()]
+    if style == "tf1":
+        return Plan(tuple(plan), "name-based")
+    if style == "tf2":
+        plan.append(given_int64(object_key("save_counter", VARIABLE_VALUE), 1, "little"))
+    plan.append(given_string(OBJECT_GRAPH_KEY, encode_object_graph(drawn.nodes), "little"))
+    return Plan(tuple(plan), "object-based")
 
 
 def values_of(variable: Any) -> np.ndarray[Any, Any]:
@@ -80,15 +101,8 @@ def _output(key: str, variable: Any) -> Output:
     return Output(key, dtype, tuple(array.shape), Given(data, None))
 
 
-def _plan_tf2(drawn: Drawn, *, counted: bool) -> Plan:
-    outputs = [_output(key, variable) for key, variable in drawn.variables.items()]
-    if counted:
-        outputs.append(given_int64(object_key("save_counter", VARIABLE_VALUE), 1, "little"))
-    outputs.append(given_string(OBJECT_GRAPH_KEY, encode_object_graph(drawn.nodes), "little"))
-    return Plan(tuple(outputs), "object-based")
-
-
-def _plan_tf1(drawn: Drawn) -> Plan:
+def _named(drawn: Drawn) -> dict[str, Any]:
+    """Variables by name."""
     named: dict[str, list[str]] = {}
     for key, name in drawn.names.items():
         named.setdefault(name, []).append(key)
@@ -97,5 +111,4 @@ def _plan_tf1(drawn: Drawn) -> Plan:
         raise AmbiguousNamesError("two variables have one name", groups=twice,
                                   got=", ".join(sorted(twice)),
                                   hint="Save it with style='tf2', which names paths.")
-    return Plan(tuple(_output(name, drawn.variables[keys[0]]) for name, keys in named.items()),
-                "name-based")
+    return {name: drawn.variables[keys[0]] for name, keys in named.items()}

@@ -28,24 +28,22 @@ from contextlib import contextmanager
 from typing import Any, Literal
 
 import tensorflow as tf
-from tensorflow.python.checkpoint import graph_view
 
-from tfckpt.core.bundle import BundleSource
 from tfckpt.core.collection import no_collection
 from tfckpt.core.discovery import as_path
 from tfckpt.core.opening import open_source
 from tfckpt.core.plan import Plan
 from tfckpt.errors import GraphStateError, VariableError
+from tfckpt.tensorflow.graphsavers import as_checkpoint, saver_of_names, saver_of_objects
 from tfckpt.tensorflow.graphvariables import prepare
-from tfckpt.tensorflow.leaves import SavingVariable
-from tfckpt.train.adapters import stand_in, using_session
-from tfckpt.train.both import shared_plan, split_shared
-from tfckpt.train.checkpoint import Checkpoint
-from tfckpt.train.objects import children_of
+from tfckpt.tensorflow.hooks import WaitAtEnd
+from tfckpt.train.adapters import using_session
+from tfckpt.train.background import BackgroundSaves
+from tfckpt.train.both import prepare_shared
+from tfckpt.train.pending import PendingSave
 from tfckpt.train.retention import Retention
 from tfckpt.train.saver import Saver, plan_names
 from tfckpt.train.state import get_checkpoint_state
-from tfckpt.train.variables import PartitionedVariable
 
 __all__ = ["Format", "ScaffoldSaver"]
 
@@ -67,6 +65,9 @@ class ScaffoldSaver:
         keep_checkpoint_every_n_hours: As for `tfckpt.Saver`.
         save_relative_paths: Whether state files have relative paths, so that the folder can
             be moved.
+        background: Whether files are written while training goes on, as by `BackgroundSaves`:
+            a save that failed is told by the next one. `hook` waits for the last one when
+            training ends; without it, the end of the program does.
 
     Raises:
         VariableError: The formats are none, or one twice.
@@ -82,7 +83,7 @@ class ScaffoldSaver:
                  var_list: Iterable[Any] | Mapping[str, Any] | None = None,
                  beside: str | None = None, max_to_keep: int | None = 5,
                  keep_checkpoint_every_n_hours: float = 10000.0,
-                 save_relative_paths: bool = True) -> None:
+                 save_relative_paths: bool = True, background: bool = False) -> None:
         given = (formats,) if isinstance(formats, str) else tuple(formats)
         if not given or set(given) - {"tf1", "tf2"} or len(set(given)) != len(given):
             raise VariableError("there are no such formats to save in",
@@ -98,6 +99,7 @@ class ScaffoldSaver:
                             save_relative_paths=save_relative_paths)
         self._retention = Retention(max_to_keep, keep_checkpoint_every_n_hours,
                                     save_relative_paths=save_relative_paths)
+        self._background = BackgroundSaves() if background else None
         self._checkpoint: Any = None
         self._graph_saver: Any = None
 
@@ -118,51 +120,12 @@ class ScaffoldSaver:
             raise GraphStateError("the graph is finalized, and its saver wasn't built before",
                                   hint="Call build() before the graph is finalized.")
         self._saver.build()
-        objects, checkpoint = self._as_checkpoint()
+        objects, checkpoint = as_checkpoint(self._objects, self._saver)
         prepare(self._saver.variables.items())
         prepare((name, value) for name, value in enumerate(checkpoint.view().objects))
-        self._graph_saver = self._made_graph_saver(objects)
+        self._graph_saver = (saver_of_names(self._saver) if self._formats[0] == "tf1"
+                             else saver_of_objects(objects))
         self._checkpoint = checkpoint
-
-    def _as_checkpoint(self) -> tuple[Any, Checkpoint]:
-        """What a TF2 checkpoint has, as TensorFlow sees it and as we do."""
-        objects = self._objects
-        if isinstance(objects, Checkpoint):
-            return None, objects
-        if objects is None:
-            objects = {"var_list": dict(self._lives())}
-        if isinstance(objects, Mapping):
-            objects = tf.train.Checkpoint(**objects)
-        if not isinstance(objects, tf.train.Checkpoint):
-            return objects, Checkpoint(root=objects)
-        # Its children as ours: were it the root, the root would have a child of that name too.
-        children = children_of(stand_in(objects))
-        children.pop("save_counter", None)  # saves are counted by the global step
-        return objects, Checkpoint(**{name: child.live for name, child in children.items()})
-
-    def _lives(self) -> Iterator[tuple[str, Any]]:
-        """TensorFlow's variables by name; of those in parts each part."""
-        for name, value in self._saver.variables.items():
-            if isinstance(value, PartitionedVariable):
-                yield from ((part.live.op.name, part.live) for part in value)  # type: ignore[attr-defined]  # a stand-in's
-            else:
-                yield name, value.live
-
-    def _made_graph_saver(self, objects: Any) -> Any:
-        """TensorFlow's saver of the first format: by it exported graphs are restored.
-
-        None for objects that TensorFlow doesn't know; their graphs are exported without.
-        """
-        if self._formats[0] == "tf1":
-            # TensorFlow's takes no dict of variables that are in several places.
-            return tf.compat.v1.train.Saver({
-                name: value.saveable(name) if isinstance(value, SavingVariable) else
-                [part.live for part in value] if isinstance(value, PartitionedVariable)  # type: ignore[attr-defined]  # a stand-in's
-                else value.live for name, value in self._saver.variables.items()}, sharded=True)
-        if objects is None:
-            return None
-        saveables = graph_view.ObjectGraphView(objects).frozen_saveable_objects()
-        return tf.compat.v1.train.Saver(saveables, sharded=True)
 
     @property
     def saver_def(self) -> Any:
@@ -247,30 +210,61 @@ class ScaffoldSaver:
         if write_state and len(self._formats) > 1:
             places[self._formats[1]] = os.path.join(self._folder_beside(prefix),
                                                     os.path.basename(prefix))
+        names = {"latest_filename": latest_filename, "meta_graph_suffix": meta_graph_suffix}
         with self._inside(sess), no_collection():
-            if "tf2" in places:
-                self._checkpoint.write(places["tf2"], session=sess)
-                if write_state:
-                    self._retention.saved(places["tf2"], latest_filename=latest_filename,
-                                          meta_graph_suffix=meta_graph_suffix)
-            if "tf1" in places:
-                with self._plan_of_names(places.get("tf2")) as plan:
-                    self._saver.write(plan, places["tf1"], latest_filename=latest_filename,
-                                      meta_graph_suffix=meta_graph_suffix, write_state=write_state)
+            pending = self._prepare(places, write_state=write_state, **names)
+
+        def write(plan: Plan) -> None:
+            pending.write(plan)
             if write_meta_graph:
-                self.export_meta_graph(f"{prefix}.{meta_graph_suffix}",
-                                       strip_default_attrs=strip_default_attrs,
-                                       save_debug_info=save_debug_info)
+                with sess.graph.as_default():  # there is a default for each thread
+                    self.export_meta_graph(f"{prefix}.{meta_graph_suffix}",
+                                           strip_default_attrs=strip_default_attrs,
+                                           save_debug_info=save_debug_info)
+
+        whole = PendingSave(prefix, pending.plan, write)
+        # A graph that may still grow can't be written while it does; and who exports a SavedModel
+        # goes on with the files.
+        if self._background is not None and write_state and sess.graph.finalized:
+            self._background.start(whole)
+        else:
+            self.wait()
+            whole.finish()
         return prefix
 
-    @contextmanager
-    def _plan_of_names(self, written: str | None) -> Iterator[Plan]:
-        """A TF1 checkpoint, which shares the data of the TF2 checkpoint that was just written."""
-        if written is None:
-            yield plan_names(self._saver.variables)
-            return
-        with BundleSource(written) as source:
-            yield shared_plan(*split_shared(self._saver, self._checkpoint), source)
+    def _prepare(self, places: Mapping[str, str], *, write_state: bool, **names: Any
+                 ) -> PendingSave:
+        """The save as far as taking the values. The second format shares the first's data."""
+        if "tf2" not in places:
+            return self._saver.prepare_plan(plan_names(self._saver.variables), places["tf1"],
+                                            write_state=write_state, **names)
+        objects: PendingSave = self._checkpoint.prepare_write(places["tf2"])
+
+        def write(plan: Plan) -> None:
+            objects.write(plan)
+            if write_state:
+                self._retention.saved(places["tf2"], **names)
+
+        noted = objects._replace(write=write)
+        if "tf1" not in places:
+            return noted
+        return prepare_shared(
+            self._saver, self._checkpoint, noted,
+            lambda rest: self._saver.prepare_plan(rest, places["tf1"], write_state=write_state,
+                                                  **names))
+
+    def wait(self) -> None:
+        """Wait until the last save in the background is written.
+
+        Raises:
+            Exception: Whatever it has failed with; raised once.
+        """
+        if self._background is not None:
+            self._background.wait()
+
+    def hook(self) -> Any:
+        """A hook that waits for the last save at the end of training, for ``hooks=``."""
+        return WaitAtEnd(self)
 
     def _folder_beside(self, prefix: str) -> str:
         return os.path.join(os.path.dirname(prefix), self._beside)
@@ -287,6 +281,7 @@ class ScaffoldSaver:
             CheckpointNotFoundError: There is no checkpoint.
         """
         self.build()
+        self.wait()
         with open_source(save_path) as source:
             by_objects = source.style == "object-based" and "tf2" in self._formats
         with self._inside(sess):
