@@ -10,8 +10,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 import live as live_module
 
 # They run inside TensorFlow's environments, not here.
-collect_ignore_glob = ["*snippets.py", "*_scripts.py", "worker.py", "keras_models.py",
-                       "keras_old_models.py"]
+collect_ignore_glob = ["*snippets.py", "*_scripts.py", "worker.py", "*_models.py", "pages.py"]
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -3,9 +3,11 @@
 What begins with ``tf_`` runs in an environment with TensorFlow, the rest in ``keras3``.
 """
 
+import json
 import traceback
 
 import numpy as np
+from pages import page  # noqa: F401 - called from outside
 
 # Path in a tree, dtype, shape.
 LEAVES = {
@@ -255,3 +257,208 @@ def doctests():
         if doctest.testmod(module).failed:
             failed.append(module_info.name)
     return failed
+
+
+# ---- load and save -------------------------------------------------------------------------------
+
+# What Keras 2 calls the layers inside its attention.
+INSIDE = {f"attention/{ours}": f"attention/_{theirs}_dense" for ours, theirs in (
+    ("query", "query"), ("key", "key"), ("value", "value"), ("attention_output", "output"))}
+
+
+def tf1_run(path, restore):
+    """Fill the net of TensorFlow 1 and save it, or restore it; what it computes."""
+    import jax_models
+    import tensorflow as tf
+
+    tf = tf.compat.v1
+    with tf.Graph().as_default(), tf.Session() as session:
+        outputs = jax_models.tf1_net()
+        saver = tf.train.Saver()
+        if restore:
+            saver.restore(session, path)
+        else:
+            for variable in tf.global_variables():
+                variable.load(jax_models.filled(variable.op.name, variable.shape.as_list()),
+                              session)
+            saver.save(session, path, write_meta_graph=False)
+        return session.run(outputs).tolist()
+
+
+def keras_run(path, restore):
+    """The same with Keras's layers and tf.train.Checkpoint."""
+    import jax_models
+    import tensorflow as tf
+
+    net = jax_models.keras_net()
+    images, ids = tf.constant(jax_models.IMAGES), tf.constant(jax_models.IDS)
+    net(images, ids)
+    checkpoint = tf.train.Checkpoint(net=net)
+    if restore:
+        checkpoint.restore(path).assert_consumed()
+    else:
+        for number, variable in enumerate(net.variables):
+            variable.assign(jax_models.filled(variable.name.partition(":")[0], variable.shape,
+                                              number))
+        bias = net.gru.cell.bias
+        bias.assign(bias.numpy() * np.where(np.arange(24).reshape(2, 12) < 20, 1, 0))
+        path = checkpoint.save(path)
+    return path, net(images, ids).numpy().tolist()
+
+
+def linen_load(path):
+    """Load what TensorFlow 1 saved; what the net computes, and the report."""
+    import jax_models
+
+    import tfckpt.jax
+
+    net, variables = jax_models.linen_net()
+    loaded = tfckpt.jax.load(variables, path, layouts={"cell": "basic_lstm_cell"})
+    outputs = net.apply(loaded.tree, jax_models.IMAGES, jax_models.IDS)
+    unclear = said(lambda: tfckpt.jax.load(variables, path))
+    return outputs.tolist(), list(loaded.report.notes), unclear
+
+
+def linen_save(path):
+    import jax_models
+
+    import tfckpt.jax
+
+    net, variables = jax_models.linen_net()
+    report = tfckpt.jax.save(
+        variables, path, style="tf1", name="net",
+        layouts={"cell": "basic_lstm_cell", "up": "transposed", "depth": "depthwise(2)"},
+        names={"embed/embeddings": "embed/embedding_table", "cell": "rnn/cell",
+               "depth/depthwise_kernel": "depth/depthwise_weights"})
+    again = tfckpt.jax.load(variables, path, layouts={"cell": "basic_lstm_cell"})
+    assert all(np.allclose(a, b, atol=1e-6) for a, b in zip(flat(again.tree), flat(variables),
+                                                            strict=True))
+    return net.apply(variables, jax_models.IMAGES, jax_models.IDS).tolist(), list(report.plan.notes)
+
+
+def nnx_load(path):
+    import jax
+    import jax_models
+    from flax import nnx
+
+    import tfckpt.jax
+
+    net = jax_models.nnx_net()
+    loaded = tfckpt.jax.load(net, path)
+    assert loaded.tree is net
+    state = nnx.to_pure_dict(nnx.state(net, nnx.Not(nnx.RngState)))
+    half = tfckpt.jax.load(jax.tree.map(lambda leaf: (leaf * 0).astype("bfloat16"), state), path,
+                           cast=True)
+    assert jax.tree.all(jax.tree.map(lambda a, b: bool((a.astype("bfloat16") == b).all()), state,
+                                     half.tree))
+    outputs = net(jax_models.IMAGES, jax_models.IDS).tolist()
+    return outputs, list(loaded.report.notes), half.report.notes[-1]
+
+
+def nnx_save(path):
+    import jax_models
+
+    import tfckpt.jax
+
+    net = jax_models.nnx_net()
+    tfckpt.jax.save(net, path, name="net", names=INSIDE, layouts={"depth": "depthwise(2)"})
+    return net(jax_models.IMAGES, jax_models.IDS).tolist()
+
+
+def refusals(folder):
+    """What can't be loaded, with whole messages; afterwards everything is as it was."""
+    import jax.numpy as jnp
+    from flax import nnx
+
+    import tfckpt.jax
+
+    def saved(**shapes):
+        variables = {name: tfckpt.Variable(np.arange(np.prod(shape)).reshape(shape).astype(
+            "float32")) for name, shape in shapes.items()}
+        return tfckpt.Saver(variables).save(None, folder + "/" + next(iter(shapes)).partition(
+            "/")[0])
+
+    def dense(inputs, outputs):
+        return {"kernel": jnp.zeros((inputs, outputs)), "bias": jnp.zeros(outputs)}
+
+    class Net(nnx.Module):
+        def __init__(self):
+            self.dense = nnx.Linear(4, 4, rngs=nnx.Rngs(0))
+            self.other = nnx.Linear(4, 3, rngs=nnx.Rngs(0))
+
+    net = Net()
+    before = flat(nnx.state(net))
+    kernel = net.dense.kernel.get_value()
+    twins = {"params": {"left": dense(4, 4), "right": dense(4, 4)}}
+    two = saved(**{"two/kernel": (4, 4), "two/bias": (4,), "one/kernel": (4, 4), "one/bias": (4,)})
+    told = tfckpt.jax.load(twins, two, names={"one/kernel": "params/left/kernel"})
+    assert float(told.tree["params"]["left"]["kernel"][0, 1]) == 1.0
+    gru = saved(**{"gru/kernel": (2, 9), "gru/recurrent_kernel": (3, 9), "gru/bias": (2, 9)})
+    up = saved(**{"up/conv2d_transpose/kernel": (3, 3, 4, 4)})
+    whole = saved(**{"dense/kernel": (4, 5), "dense/bias": (4,), "rest": (1,)})
+    tfckpt.jax.load({"up": {"kernel": jnp.zeros((3, 3, 4, 4))}}, up, layouts={"up": "same"})
+    said_of = [said(act) for act in (
+        lambda: tfckpt.jax.load(net, whole),
+        lambda: tfckpt.jax.load(twins, two),
+        lambda: tfckpt.jax.load({"g": {"dense_i": dense(2, 9), "dense_h": {
+            "kernel": jnp.zeros((3, 9))}}}, gru),
+        lambda: tfckpt.jax.load({"up": {"kernel": jnp.zeros((3, 3, 4, 4))}}, up),
+        lambda: tfckpt.jax.load({"w": jnp.zeros((2, 9), "int32")}, gru, names={"gru/kernel": "w"},
+                                allow_unused=True),
+        lambda: tfckpt.jax.load({"w": jnp.zeros((2, 9), "bfloat16")}, gru,
+                                names={"gru/kernel": "w"}, allow_unused=True),
+        lambda: tfckpt.jax.load(net, whole, ema="use"),
+        lambda: tfckpt.jax.load(net, whole, names={"rest": "dense/kernal"}),
+        lambda: tfckpt.jax.load(net, whole, layouts={"dens": "same"}),
+        lambda: tfckpt.jax.save({"up": {"kernel": jnp.zeros((3, 3, 4, 4))}}, folder + "/x",
+                                layouts={"up": "upwards"}),
+        lambda: tfckpt.jax.save({"a": jnp.ones(1), "b": jnp.ones(1)}, folder + "/x",
+                                names={"a": "b"}),
+        lambda: tfckpt.jax.load(jnp.ones(2), whole))]
+    assert flat(nnx.state(net)) == before
+    assert net.dense.kernel.get_value() is kernel
+    return said_of
+
+
+def other_ways(folder):
+    """Trees that can't change, other files, and maps."""
+    import jax
+    import jax.numpy as jnp
+    import optax
+    from flax.core import FrozenDict, freeze
+    from flax.serialization import msgpack_serialize
+    from flax.training.train_state import TrainState
+
+    import tfckpt.jax
+
+    params = {"dense": {"kernel": jnp.arange(6.0).reshape(2, 3), "bias": jnp.ones(3)}}
+    state = TrainState.create(apply_fn=None, params=params, tx=optax.adam(1.0))
+    state = state.apply_gradients(grads=jax.tree.map(jnp.ones_like, params))
+    empty = state.replace(step=0, params=jax.tree.map(jnp.zeros_like, params),
+                          opt_state=state.tx.init(params))
+    again, report = tfckpt.jax.load(empty, tfckpt.Checkpoint(state=state).save(folder + "/state"))
+    assert type(again) is TrainState
+    assert type(again.step) is int
+    assert jax.tree.all(jax.tree.map(lambda a, b: bool(np.all(a == b)), again, state))
+
+    frozen = freeze(jax.tree.map(jnp.zeros_like, state.params))
+    tfckpt.jax.save(state.params, folder + "/names", style="tf1")
+    tfckpt.convert(folder + "/names", folder + "/names.safetensors", to="safetensors")
+    with open(folder + "/tree.msgpack", "wb") as file:
+        file.write(msgpack_serialize(jax.tree.map(np.asarray, state.params)))
+    for file in ("names", "names.safetensors", "tree.msgpack"):
+        loaded = tfckpt.jax.load(frozen, f"{folder}/{file}").tree
+        assert type(loaded) is FrozenDict
+        assert np.array_equal(loaded["dense"]["kernel"], state.params["dense"]["kernel"])
+    with open(folder + "/map.json", "w") as file:
+        json.dump({"tfckpt-map": 1, "name": "mine", "here": "a", "there": "b", "rules": [
+            {"here": "dense/kernel", "there": "w", "layout": "dense"},
+            {"here": "dense/bias", "there": "b"}]}, file)
+    mapped = tfckpt.jax.load({"w": jnp.zeros((3, 2)), "b": jnp.zeros(3)}, folder + "/names",
+                             map=folder + "/map.json").tree
+    assert np.array_equal(mapped["w"].T, state.params["dense"]["kernel"])
+    pairs = tfckpt.jax.load({"w": jnp.zeros((2, 3)), "b": jnp.zeros(3)}, folder + "/names",
+                            map={"dense/kernel": "w", "dense/bias": "b"})
+    return str(report), str(pairs.report), str(tfckpt.jax.load(
+        {"dense": params["dense"], "new": jnp.ones(2, "bfloat16")}, folder + "/names",
+        allow_missing="^new$").report)

@@ -9,6 +9,7 @@ import os
 
 import numpy as np
 import tensorflow as tf
+from pages import page  # noqa: F401 - called from outside
 
 import tfckpt
 
@@ -268,25 +269,3 @@ def rewritten(folder):
         tf.train.Checkpoint(**{"position" if number else "it": later}).read(again).assert_consumed()
         answers.append([int(next(later)) for _ in range(4)] == expected)
     return answers
-
-
-def page(folder, path):
-    """The failures of a page's examples, run in an empty folder."""
-    import doctest
-    import io
-    import re
-
-    before, said = os.getcwd(), io.StringIO()
-    os.chdir(folder)
-    try:
-        parser, names = doctest.DocTestParser(), {}
-        runner = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE)
-        with open(path, encoding="utf-8") as file:
-            blocks = re.findall(r"^```python\n(.*?)^```$", file.read(), re.MULTILINE | re.DOTALL)
-        for number, block in enumerate(blocks):
-            test = parser.get_doctest(block, names, f"block {number}", path, 0)
-            runner.run(test, out=said.write, clear_globs=False)
-            names = test.globs
-        return {"blocks": len(blocks), "failed": runner.failures, "said": said.getvalue()}
-    finally:
-        os.chdir(before)

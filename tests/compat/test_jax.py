@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import live
+import numpy as np
 import pytest
 
 import tfckpt
+from helpers import ROOT
+from tfckpt.errors import MissingDependencyError
 
 
 @pytest.fixture
@@ -79,3 +82,105 @@ def test_a_loop_that_gives_its_arrays_away_is_saved_in_the_background(jax, tmp_p
 
 def test_the_examples_of_the_room(jax):
     assert jax("doctests") == []
+
+
+def far(got, wanted) -> float:
+    return float(np.abs(np.array(got) - np.array(wanted)).max())
+
+
+def test_linen_takes_over_what_tensorflow_1_trained_and_gives_it_back(jax, tf115, tmp_path):
+    wanted = tf115("tf1_run", "jax_snippets", path=tmp_path / "tf1", restore=False)
+    outputs, notes, unclear = jax("linen_load", path=tmp_path / "tf1")
+    assert far(outputs, wanted) < 1e-5
+    assert notes == [
+        "params/cell/{ii,if,ig,io,hi,hf,hg,ho}/kernel from net/rnn/cell/kernel [17, 20]"
+        " (lstm1_kernel)",
+        "params/cell/{hi,hf,hg,ho}/bias from net/rnn/cell/bias [20] (lstm1_bias)",
+        "params/depth/kernel from net/depth/depthwise_weights [3, 3, 6, 2] (reshape)",
+        "params/up/kernel from net/up/kernel [3, 3, 6, 4] (transposed)"]
+    assert unclear == (
+        f"MismatchError: 14 of 26 values of the tree were found (file {tmp_path}/tf1)\n"
+        "  unclear:  cell is a cell of TF1 in the checkpoint, which adds its forget_bias (1.0 by"
+        " default) as it runs and doesn't store it; layouts={'cell': 'lstm_cell(1.0)'} says so\n"
+        "  unused:   net/rnn/cell/bias\n"
+        "  unused:   net/rnn/cell/kernel\n"
+        "Nothing was loaded. names={tensor: value} names pairs; allow_unused=True leaves tensors"
+        " behind.")
+    outputs, notes = jax("linen_save", path=tmp_path / "jax")
+    assert notes[-1] == "net/up/kernel [3, 3, 6, 4] from params/up/kernel (transposed)"
+    assert far(tf115("tf1_run", "jax_snippets", path=tmp_path / "jax", restore=True),
+               outputs) < 1e-5
+
+
+def test_nnx_takes_over_what_keras_trained_and_gives_it_back(jax, tf2, tmp_path):
+    path, wanted = tf2("keras_run", "jax_snippets", path=tmp_path / "keras", restore=False)
+    outputs, notes, cast = jax("nnx_load", path=path)
+    assert far(outputs, wanted) < 1e-5
+    assert [note.partition(" from ")[0] for note in notes] == [
+        "up/kernel", "depth/kernel", "gru/cell/dense_i/kernel", "gru/cell/dense_h/kernel",
+        "gru/cell/dense_i/bias"]
+    assert cast.startswith("32 values are cast from float32 to bfloat16: ")
+    outputs = jax("nnx_save", path=tmp_path / "jax")
+    _, restored = tf2("keras_run", "jax_snippets", path=tmp_path / "jax", restore=True)
+    assert far(restored, outputs) < 1e-5
+
+
+def test_what_is_missing_or_unclear_is_said_and_nothing_changes(jax, tmp_path):
+    nothing = "Nothing was loaded. names={tensor: value} names pairs"
+    assert jax("refusals", folder=tmp_path) == [
+        f"MismatchError: 1 of 4 values of the tree were found (file {tmp_path}/dense)\n"
+        "  differs:  dense/kernel is [4, 4], the checkpoint's dense/kernel is [4, 5]\n"
+        "  missing:  other/kernel  float32 [4, 3]\n"
+        "  missing:  other/bias  float32 [3]\n"
+        "  unused:   rest\n"
+        f"{nothing}; allow_missing=True keeps values of the tree; allow_unused=True leaves tensors"
+        " behind.",
+        f"MismatchError: 0 of 4 values of the tree were found (file {tmp_path}/two)\n"
+        f"  alike:    left, right: which of them is one, two can't be told\n{nothing}.",
+        f"MismatchError: 2 of 3 values of the tree were found (file {tmp_path}/gru)\n"
+        "  differs:  gru/bias: the GRU of flax.nnx has no bias for the state's part of the"
+        f" candidate: expected zeros, got up to 17.0\n{nothing}.",
+        f"MismatchError: 0 of 1 values of the tree were found (file {tmp_path}/up)\n"
+        "  unclear:  up/conv2d_transpose/kernel is of a transposed convolution by its name, and"
+        " the tree doesn't say what up is; layouts={'up': 'transposed'} says so, and 'same' that"
+        f" its kernel is as TensorFlow's (transpose_kernel=True)\n{nothing}.",
+        f"MismatchError: 0 of 1 values of the tree were found (file {tmp_path}/gru)\n"
+        "  differs:  gru/kernel: the value can't be taken without changing it: expected int32, got"
+        f" float32 (tensor 'w')\n{nothing}.",
+        f"MismatchError: 0 of 1 values of the tree were found (file {tmp_path}/gru)\n"
+        "  differs:  gru/kernel: the value has another precision: expected bfloat16, got"
+        f" float32 (tensor 'w')\n{nothing}; cast=True takes another precision.",
+        f"UnsupportedError: the checkpoint has no moving averages (file {tmp_path}/dense)",
+        "TensorNotFoundError: names has a name that the tree doesn't have (tensor 'dense/kernal')\n"
+        "Nearest: dense/kernel, dense/bias.",
+        "TensorNotFoundError: layouts names a layer that the tree doesn't have (tensor 'dens')\n"
+        "Nearest: dense.",
+        "FormatError: a layer can't be this: expected one of same, transposed, depthwise, got"
+        " 'upwards'",
+        "AmbiguousNamesError: two values would get one name: got b\n"
+        "names={ours: theirs} gives one of them another.",
+        "VariableTypeError: this is no tree with values of JAX in it: got ArrayImpl\n"
+        "Give nested dicts of arrays, or a module of flax.nnx.",
+    ]
+
+
+def test_trees_that_never_change_other_files_and_maps(jax, tmp_path):
+    def counts(matched, missing):
+        return (f"matched {matched}   missing in checkpoint {missing}   unused in checkpoint 0  "
+                " differs 0")
+
+    assert jax("other_ways", folder=tmp_path) == [
+        counts(8, 0), counts(2, 0), counts(2, 1) + "\nmissing:  new  bfloat16 [2]"]
+
+
+def test_the_page_does_what_it_says(jax, tmp_path):
+    assert jax("page", folder=tmp_path, path=ROOT / "docs" / "jax.md") == {
+        "blocks": 3, "failed": 0, "said": ""}
+
+
+def test_without_jax_the_error_says_what_to_install():
+    import tfckpt.jax
+
+    with pytest.raises(MissingDependencyError) as raised:
+        tfckpt.jax.load({}, "nowhere")
+    assert str(raised.value) == ("trees of JAX's need JAX\nRun: pip install 'tfckpt[jax]'")

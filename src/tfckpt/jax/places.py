@@ -41,6 +41,11 @@ class Place(LiveVariable):
     _get: Callable[[], Any]
 
     @property
+    def now(self) -> Any:
+        """The value that is there now."""
+        return self._get()
+
+    @property
     def full_name(self) -> str:
         return self._name
 

@@ -31,15 +31,15 @@ import jax
 import numpy as np
 
 from tfckpt.errors import VariableError
-from tfckpt.jax.arrays import is_value
+from tfckpt.jax.arrays import is_key, is_value
 from tfckpt.jax.places import Place
 from tfckpt.train.adapters import Adapter
 from tfckpt.train.standins import LiveObject
 from tfckpt.train.tracking import Parent, is_trackable
 from tfckpt.train.variables import Variable
 
-__all__ = ["Item", "JaxTree", "is_container", "is_leaf", "is_nnx_variable", "items_of",
-           "place_of_variable"]
+__all__ = ["Item", "JaxTree", "box_of", "is_container", "is_leaf", "is_nnx_module",
+           "is_nnx_variable", "is_random", "items_of", "place_of_variable"]
 
 _DICTS = (dict, collections.OrderedDict, collections.defaultdict)
 _NUMBERS = (bool, int, float, complex)
@@ -75,9 +75,16 @@ def is_nnx_variable(value: Any) -> bool:
     return nnx is not None and isinstance(value, nnx.Variable)
 
 
-def _is_nnx_module(value: Any) -> bool:
+def is_nnx_module(value: Any) -> bool:
+    """Whether this is a module of Flax's NNX, or another object of its kind."""
     nnx = _nnx()
     return nnx is not None and isinstance(value, nnx.Pytree)
+
+
+def is_random(holder: Any, value: Any) -> bool:
+    """Whether this is state of a random generator: typed keys, or what NNX keeps beside them."""
+    nnx = _nnx()
+    return is_key(value) or (nnx is not None and isinstance(holder, nnx.RngState))
 
 
 def _is_nnx_state(value: Any) -> bool:
@@ -85,7 +92,7 @@ def _is_nnx_state(value: Any) -> bool:
     return nnx is not None and isinstance(value, nnx.State)
 
 
-def _box(value: Any) -> Any:
+def box_of(value: Any) -> Any:
     """What a box of Flax around a value is, as partitioned parameters have; else None."""
     meta = sys.modules.get("flax.core.meta")
     return value if meta is not None and isinstance(value, meta.AxisMetadata) else None
@@ -94,7 +101,7 @@ def _box(value: Any) -> Any:
 def is_leaf(value: Any) -> bool:
     """Whether this is one value, in a tree."""
     return (is_value(value) or isinstance(value, (np.ndarray, np.generic, *_NUMBERS))
-            or is_nnx_variable(value) or _box(value) is not None)
+            or is_nnx_variable(value) or box_of(value) is not None)
 
 
 def is_container(value: Any) -> bool:
@@ -105,14 +112,14 @@ def is_container(value: Any) -> bool:
 def _holds(value: Any, seen: set[int]) -> bool:
     if isinstance(value, (Variable, Parent)) or id(value) in seen:
         return False
-    if is_value(value) or is_nnx_variable(value) or _box(value) is not None:
+    if is_value(value) or is_nnx_variable(value) or box_of(value) is not None:
         return True
     seen.add(id(value))
     if type(value) in _DICTS:
         parts: Any = value.values()
     elif type(value) is list or isinstance(value, tuple):
         parts = value
-    elif _is_nnx_module(value):
+    elif is_nnx_module(value):
         parts = _attributes(value).values()
     else:
         parts = [item.value for item in _registered(value)]
@@ -152,7 +159,7 @@ def items_of(value: Any) -> Iterator[Item]:
         fields = getattr(value, "_fields", ())
         items = [*(Item(field, value[at], at) for at, field in enumerate(fields)),
                  *(Item(str(at), part, at) for at, part in enumerate(value))]
-    elif _is_nnx_module(value):
+    elif is_nnx_module(value):
         items = [Item(name, part, name, partial(getattr, value, name),
                       partial(setattr, value, name))
                  for name, part in _attributes(value).items()
@@ -252,12 +259,12 @@ def _place(holder: Any, item: Item, path: str, adapter: Adapter) -> Place:
 
     def get() -> Any:
         found = now()
-        return found if _box(found) is None else found.unbox()
+        return found if box_of(found) is None else found.unbox()
 
     def put(value: Any) -> None:
         assert item.put is not None
         found = now()
-        item.put(value if _box(found) is None else found.replace_boxed(value))
+        item.put(value if box_of(found) is None else found.replace_boxed(value))
 
     return Place(item.value, holder, path, adapter, get=get,
                  set_value=None if item.put is None else put)

@@ -1,0 +1,140 @@
+"""Layers of a tree, the variables that they are in TensorFlow, and what was said of them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Mapping
+from typing import NamedTuple
+
+from tfckpt.errors import FormatError
+from tfckpt.jax.layouts import SAME, FlaxLayout
+
+__all__ = ["Choices", "Layer", "Path", "Shape", "Weight", "group_layers", "named", "parse_choice"]
+
+Path = tuple[str, ...]
+Shape = tuple[int, ...]
+
+_COLLECTIONS = ("params", "batch_stats")
+
+
+class Weight(NamedTuple):
+    """A variable of TensorFlow, and what it is in the tree.
+
+    Attributes:
+        name: Its name; layers have the names of the tree.
+        shape: Its shape.
+        paths: The values of the tree that it becomes.
+        layout: How they lie.
+    """
+
+    name: str
+    shape: Shape
+    paths: tuple[Path, ...]
+    layout: FlaxLayout = SAME
+
+    @property
+    def places(self) -> str:
+        """The paths, in short.
+
+        Example:
+            >>> Weight("cell/bias", (8,), (("cell", "hi", "bias"), ("cell", "hf", "bias"))).places
+            'cell/{hi,hf}/bias'
+        """
+        columns = list(zip(*self.paths, strict=False))
+        if len({len(path) for path in self.paths}) > 1 or sum(
+                len(set(column)) > 1 for column in columns) > 1:
+            return ", ".join(map("/".join, self.paths))
+        return "/".join(column[0] if len(set(column)) == 1 else f"{{{','.join(column)}}}"
+                        for column in columns)
+
+
+class Layer(NamedTuple):
+    """What stands below one path, without the collections.
+
+    Attributes:
+        path: It.
+        values: Path and shape of each value that stands right there.
+        below: Names of the layers below it.
+    """
+
+    path: Path
+    values: dict[str, tuple[Path, Shape]]
+    below: list[str]
+
+    @property
+    def name(self) -> str:
+        """The path as text."""
+        return "/".join(self.path)
+
+    def weight(self, leaf: str, name: str, layout: FlaxLayout = SAME, shape: Shape | None = None
+               ) -> Weight:
+        """One value that is one variable."""
+        path, own = self.values[leaf]
+        return Weight(named(self.path, name), own if shape is None else shape, (path,), layout)
+
+
+class Choices:
+    """What was said of layers.
+
+    Args:
+        given: By their names.
+        shapes: Shapes that the other side has, if it is known.
+        classes: Classes of NNX's modules by their paths.
+        own: Shapes that the tree itself has.
+    """
+
+    def __init__(self, given: Mapping[str, str], shapes: Collection[Shape] | None = None,
+                 classes: Mapping[Path, str] | None = None, own: Collection[Shape] = ()) -> None:
+        self.given = dict(given)
+        self.shapes = shapes
+        self.classes = classes or {}
+        self.own = own
+
+    def of(self, layer: Layer) -> str:
+        """What was said of a layer, or nothing."""
+        return self.given.get(layer.name, "")
+
+    def prefers(self, wanted: Shape, default: Shape) -> bool:
+        """Whether the other side has one shape, and hasn't the other one."""
+        return self.shapes is not None and wanted in self.shapes and default not in self.shapes
+
+
+def parse_choice(text: str, kinds: Iterable[str]) -> tuple[str, str]:
+    """A choice and its number in parentheses.
+
+    Raises:
+        FormatError: It is none of these kinds.
+
+    Example:
+        >>> parse_choice("lstm_cell(0)", ["keras", "lstm_cell"])
+        ('lstm_cell', '(0)')
+    """
+    found = re.fullmatch(r"(\w+)(\(\s*-?[\d.]+\s*\))?", text)
+    if found is None or found[1] not in kinds:
+        raise FormatError("a layer can't be this", got=repr(text),
+                          expected=f"one of {', '.join(kinds)}")
+    return found[1], found[2] or ""
+
+
+def named(path: Path, leaf: str) -> str:
+    """The name of a variable."""
+    return "/".join((*path, leaf))
+
+
+def group_layers(leaves: Iterable[tuple[Path, Shape]]) -> dict[Path, Layer]:
+    """The layers of a tree, outer ones before those in them."""
+    layers: dict[Path, Layer] = {}
+
+    def layer(path: Path) -> Layer:
+        if path not in layers:
+            if path:
+                layer(path[:-1]).below.append(path[-1])
+            layers[path] = Layer(path, {}, [])
+        return layers[path]
+
+    listed = list(leaves)
+    is_linen = any(path[0] == _COLLECTIONS[0] and len(path) > 2 for path, _ in listed)
+    for path, shape in listed:
+        short = path[1:] if is_linen and path[0] in _COLLECTIONS and len(path) > 1 else path
+        layer(short[:-1]).values[short[-1]] = path, shape
+    return layers

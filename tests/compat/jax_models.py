@@ -1,0 +1,127 @@
+"""The same nets in TensorFlow 1, in Keras 2, in Flax's linen and in its NNX.
+
+Each takes images [2, 6, 6, 3] and numbers [2], and is run by functions that return what it
+computes. Names of layers are the same everywhere, those of their weights are each framework's.
+"""
+
+import numpy as np
+
+IMAGES = np.random.RandomState(0).normal(size=[2, 6, 6, 3]).astype("float32")
+IDS = np.array([3, 1])
+
+
+def filled(name, shape, seed=0):
+    """A value for a variable, the same for the same name."""
+    random = np.random.RandomState((sum(map(ord, name)) + seed) % 1000)
+    value = random.normal(size=shape).astype("float32") * 0.4
+    return np.abs(value) + 0.5 if name.endswith(("variance", "var")) else value
+
+
+def tf1_net():
+    """TensorFlow 1: layers, and cells that add 1 to their forget gates."""
+    import tensorflow as tf
+
+    tf = tf.compat.v1
+    with tf.variable_scope("net"):
+        x = tf.layers.conv2d(tf.constant(IMAGES), 4, 3, padding="same", name="conv")
+        x = tf.layers.batch_normalization(x, name="norm")
+        x = tf.layers.conv2d_transpose(x, 6, 3, 2, padding="same", name="up")
+        x = tf.nn.depthwise_conv2d(x, tf.get_variable("depth/depthwise_weights", [3, 3, 6, 2]),
+                                   [1, 1, 1, 1], "SAME")
+        x = tf.reduce_mean(x, [1, 2])
+        table = tf.get_variable("embed/embedding_table", [9, 12])
+        x = x + tf.gather(table, IDS)
+        mean, variance = tf.nn.moments(x, [1], keep_dims=True)
+        x = tf.nn.batch_normalization(x, mean, variance, tf.get_variable("layer_norm/beta", [12]),
+                                      tf.get_variable("layer_norm/gamma", [12]), 1e-3)
+        x, _ = tf.nn.dynamic_rnn(tf.nn.rnn_cell.BasicLSTMCell(5, name="cell"),
+                                 tf.stack([x, x * 2], 1), dtype="float32")
+        return tf.layers.dense(x[:, -1], 2, name="head")
+
+
+def keras_net():
+    """Keras 2, in a tf.Module, that each TensorFlow 2 has in one of two places."""
+    import tensorflow as tf
+
+    try:
+        import tf_keras as keras
+    except ImportError:
+        keras = tf.keras
+    layers = keras.layers
+
+    class Net(tf.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv = layers.Conv2D(4, 3, padding="same")
+            self.norm = layers.BatchNormalization()
+            self.up = layers.Conv2DTranspose(6, 3, 2, padding="same")
+            self.depth = layers.DepthwiseConv2D(3, padding="same", depth_multiplier=2)
+            self.embed = layers.Embedding(9, 12)
+            self.layer_norm = layers.LayerNormalization()
+            self.attention = layers.MultiHeadAttention(2, 6)
+            self.lstm = layers.LSTM(5, return_sequences=True)
+            self.gru = layers.GRU(4, return_sequences=True)
+            self.rnn = layers.SimpleRNN(3)
+            self.head = layers.Dense(2)
+
+        def __call__(self, images, ids):
+            x = self.depth(self.up(self.norm(self.conv(images), training=False)))
+            x = self.layer_norm(tf.reduce_mean(x, [1, 2]) + self.embed(ids))
+            x = tf.stack([x, x * 2], 1)
+            x = self.rnn(self.gru(self.lstm(self.attention(x, x))))
+            return self.head(x)
+
+    return Net()
+
+
+def linen_net():
+    import jax
+    import jax.numpy as jnp
+    from flax import linen as nn
+
+    class Net(nn.Module):
+        @nn.compact
+        def __call__(self, images, ids):
+            x = nn.Conv(4, (3, 3), name="conv")(images)
+            x = nn.BatchNorm(use_running_average=True, epsilon=1e-3, name="norm")(x)
+            x = nn.ConvTranspose(6, (3, 3), strides=(2, 2), name="up")(x)
+            x = nn.Conv(12, (3, 3), feature_group_count=6, use_bias=False, name="depth")(x)
+            x = x.mean((1, 2)) + nn.Embed(9, 12, name="embed")(ids)
+            x = nn.LayerNorm(epsilon=1e-3, name="layer_norm")(x)
+            cell = nn.LSTMCell(5, name="cell")
+            carry = cell.initialize_carry(jax.random.key(0), x.shape)
+            for factor in (1, 2):
+                carry, y = cell(carry, x * factor)
+            return nn.Dense(2, name="head")(y)
+
+    net = Net()
+    return net, net.init(jax.random.key(1), jnp.asarray(IMAGES), jnp.asarray(IDS))
+
+
+def nnx_net():
+    import jax.numpy as jnp
+    from flax import nnx
+
+    class Net(nnx.Module):
+        def __init__(self):
+            rngs = nnx.Rngs(0)
+            self.conv = nnx.Conv(3, 4, (3, 3), rngs=rngs)
+            self.norm = nnx.BatchNorm(4, use_running_average=True, epsilon=1e-3, rngs=rngs)
+            self.up = nnx.ConvTranspose(4, 6, (3, 3), strides=(2, 2), rngs=rngs)
+            self.depth = nnx.Conv(6, 12, (3, 3), feature_group_count=6, rngs=rngs)
+            self.embed = nnx.Embed(9, 12, rngs=rngs)
+            self.layer_norm = nnx.LayerNorm(12, epsilon=1e-3, rngs=rngs)
+            self.attention = nnx.MultiHeadAttention(2, 12, decode=False, rngs=rngs)
+            self.lstm = nnx.RNN(nnx.OptimizedLSTMCell(12, 5, rngs=rngs), rngs=rngs)
+            self.gru = nnx.RNN(nnx.GRUCell(5, 4, rngs=rngs), rngs=rngs)
+            self.rnn = nnx.RNN(nnx.SimpleCell(4, 3, rngs=rngs), rngs=rngs)
+            self.head = nnx.Linear(3, 2, rngs=rngs)
+
+        def __call__(self, images, ids):
+            x = self.depth(self.up(self.norm(self.conv(images))))
+            x = self.layer_norm(x.mean((1, 2)) + self.embed(ids))
+            x = jnp.stack([x, x * 2], 1)
+            x = self.rnn(self.gru(self.lstm(self.attention(x))))
+            return self.head(x[:, -1])
+
+    return Net()
