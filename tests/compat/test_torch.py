@@ -9,6 +9,8 @@ from __future__ import annotations
 import pytest
 from live import live
 
+from helpers import ROOT
+
 
 @pytest.fixture
 def torch(tmp_path):
@@ -100,3 +102,130 @@ def test_refusals(torch):
                  "differs:  kernel  program float32 [2, 2], checkpoint float32 [2, 3]\n"
                  "differs:  bias  program float32 [2], checkpoint float32 [3]",
         "unchanged": True}
+
+
+def test_a_model_of_keras_2_is_loaded_by_names_and_the_report_says_how(torch, keras2):
+    path = keras2("save", kind="ResNet", given=torch("some_inputs", kind="ResNet"))
+    found = torch("load_tf", kind="ResNet", path=path)
+    assert found["far"] < 1e-5
+    assert found["report"] == (
+        "32 tensors of ResNet loaded (32 by name). Unused in checkpoint: 2 other.\n"
+        "layout:  conv: conv1.weight, blocks.0.conv1.weight, blocks.0.conv2.weight,"
+        " blocks.1.conv1.weight, and 2 more\n"
+        "layout:  same: conv1.bias, bn1.weight, bn1.bias, bn1.running_mean, and 20 more\n"
+        "layout:  dense: fc.weight, head.weight\n"
+        "note: bn1, blocks.0.bn1, blocks.0.bn2 and 2 more: eps is 1e-05 here; the checkpoint"
+        " doesn't say what it was, and Keras's default is 0.001 (nor does it say momentum)\n"
+        "note: bn1, blocks.0.bn1, blocks.0.bn2 and 2 more: num_batches_tracked is as it was;"
+        " TensorFlow has nothing like it")
+
+
+def test_all_kinds_of_layers_are_loaded(torch, keras2):
+    path = keras2("save", kind="Kinds", given=torch("some_inputs", kind="Kinds"))
+    found = torch("load_tf", kind="Kinds", path=path, layouts={"fc": "flattened(4,4)"})
+    assert found["far"] < 1e-5
+    lines = found["report"].splitlines()
+    assert [line.split(":")[1].strip() for line in lines if line.startswith("layout:")] == [
+        "same", "dense", "lstm_bias", "gru_kernel", "gru_bias", "rnn_bias", "qkv", "qkv_bias",
+        "heads_out", "conv", "depthwise", "flattened(4,4)"]
+    assert lines[-1] == ("note: emb.weight, out.weight are one tensor, which is one variable")
+
+
+def test_cells_of_tensorflow_1_are_told_by_their_shapes(torch, tf1):
+    path = tf1("save", kind="Cells", given=torch("some_inputs", kind="Cells"))
+    found = torch("load_tf", kind="Cells", path=path, layouts={"deep": "lstm_cell(0)"})
+    assert found["far"] < 1e-5
+    notes = [line for line in found["report"].splitlines() if line.startswith("note:")]
+    assert notes == [
+        f"note: {name} was TF1's {cell}. The file doesn't say its forget_bias: the default, 1, was"
+        f' added to the forget gates; layouts={{"{name}": "{cell}(0)"}} adds none'
+        for name, cell in (("rnn", "basic_lstm_cell"), ("two", "lstm_cell"))]
+
+
+@pytest.mark.parametrize(("kind", "style"), [("ResNet", "tf2"), ("Cells", "tf1")])
+def test_what_save_writes_is_restored(torch, keras2, tf1, kind, style):
+    path = torch("save_tf", kind=kind, style=style)
+    if style == "tf2":
+        assert keras2("restore", kind=kind, path=path) < 1e-5
+    else:
+        assert tf1("restore", kind=kind, path=path)["far"] < 1e-5
+
+
+def test_what_does_not_fit_is_said_and_not_loaded(torch):
+    loaded = ("4 tensors of Pair loaded (4 by {}).\n"
+              "layout:  dense: first.weight, second.weight\n"
+              "layout:  same: first.bias, second.bias")
+    assert torch("load_odd_ones") == {
+        "alike": "the checkpoint doesn't fill the Pair (file FOLDER/pair)\n"
+                 "  alike:   bias [4], kernel [4,4]: which is which?\n"
+                 "             left, right\n"
+                 "             first, second\n"
+                 "Nothing was loaded. names={stored: tensor} names pairs.",
+        "named": loaded.format("map"), "transposed": True,
+        "no name": "the module has no tensor of this name (tensor 'second.wait')\n"
+                   "Nearest: second.weight, second.bias, second/bias.",
+        "rules": loaded.format("rule").replace(".\n", ". Unused in checkpoint: 2 optimizer.\n", 1)
+                 + "\nnote: by the rule strip-prefix tower/"
+                   "\nnote: by the rule replace biases bias: 2 names"
+                   "\nnote: by the rule replace weights kernel: 2 names",
+        "does not fit":
+            "the checkpoint doesn't fill the Pair: 2 of 4 variables were found (file FOLDER/part)\n"
+            "  missing: second.bias [4]: nothing in the checkpoint is like it\n"
+            "  differs: second.weight (kernel) float32 [4,4]: second/kernel is float32 [4,3]\n"
+            "  unused:  third/gain: nothing in the module is like it\n"
+            "Nothing was loaded. names={stored: tensor} names pairs. allow_missing=True keeps the"
+            " module's own values. allow_unused=True leaves tensors behind.",
+        "partly": "2 tensors of Pair loaded (2 by name).\n"
+                  "layout:  dense: first.weight\n"
+                  "layout:  same: first.bias\n"
+                  "missing: second.weight (kernel) [4,4]: nothing in the checkpoint is like it\n"
+                  "missing: second.bias [4]: nothing in the checkpoint is like it\n"
+                  "unused:  other: nothing in the module is like it",
+        "precision":
+            "the checkpoint doesn't fill the Pair: 0 of 4 variables were found (file FOLDER/wide)\n"
+            "  differs: first.bias bfloat16 [4]: first/bias is float32 [4]\n"
+            "  differs: first.weight (kernel) bfloat16 [4,4]: first/kernel is float32 [4,4]\n"
+            "  differs: second.bias bfloat16 [4]: second/bias is float32 [4]\n"
+            "  differs: second.weight (kernel) bfloat16 [4,4]: second/kernel is float32 [4,4]\n"
+            "Nothing was loaded. cast=True takes another precision.",
+        "cast": loaded.format("name") + "\nnote: 4 tensors were cast from float32 to bfloat16",
+        "cast is": ["torch.bfloat16", 1.5],
+        "old gru":
+            "the checkpoint doesn't fill the GRU: 2 of 3 variables were found (file FOLDER/gru)\n"
+            "  differs: bias_ih_l0, bias_hh_l0 (cell/bias) float32 [2,9]: bias is float32 [9]; the"
+            " saved GRU has reset_after=False, which computes what PyTorch's GRU can't\n"
+            "Nothing was loaded.",
+        "own file": "the file has PyTorch's names already, and so its layouts: got first.bias,"
+                    " first.weight, second.bias, … (file FOLDER/own.safetensors)\n"
+                    "module.load_state_dict takes it, with safetensors.torch.load_file or"
+                    " torch.load."}
+
+
+def test_moving_averages_are_loaded_if_that_is_asked_for(torch):
+    raw, averages = torch("averages")
+    assert raw == [
+        1.0, 2.0, "the checkpoint has moving averages of 4 variables; what was loaded are the"
+                  ' variables themselves (ema="use" takes the averages)']
+    assert averages == [3.0, 4.0, "moving averages were taken for 4 variables"]
+
+
+def test_a_map_that_ships_loads_a_model_of_hugging_face(torch):
+    found = torch("by_map")
+    assert found.pop("short").startswith(
+        "the checkpoint doesn't fill the BertModel: 39 of 39 variables were found"
+        " (file FOLDER/bert.ckpt)\n"
+        "  unused:  cls/predictions/output_bias: nothing in the module is like it\n")
+    assert found == {"same": True, "tied": True, "how": {"map": 46}, "layouts": ["dense", "same"],
+                     "unchanged": True, "without heads": True}
+
+
+def test_the_examples_in_the_room_run(torch):
+    assert torch("layer_docs") == 0
+
+
+def test_the_page_says_what_happens(torch, tmp_path):
+    (tmp_path / "examples").mkdir()
+    (tmp_path / "examples" / "tf1").symlink_to(ROOT / "examples" / "tf1")
+    n_examples, failures = torch("page", text=(ROOT / "docs" / "torch.md").read_text("utf-8"))
+    assert failures == ""
+    assert n_examples > 15

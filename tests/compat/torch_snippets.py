@@ -218,3 +218,165 @@ def refusals(folder):
 def some_inputs(folder, kind):
     """What a model is given, for the other side."""
     return [array.tolist() for array in inputs(globals()[kind])]
+
+
+def load_tf(folder, kind, path, **options):
+    """How far apart both sides are after `tfckpt.torch.load`, and the report."""
+    kind = globals()[kind]
+    torch.manual_seed(3)
+    module = kind()
+    report = tfckpt.torch.load(module, path, **options)
+    io = np.load(f"{folder}/io.npz")
+    return {"far": float(np.abs(computed(module, kind) - io["y"]).max()), "report": str(report)}
+
+
+def save_tf(folder, kind, style):
+    """A trained module saved by `tfckpt.torch.save`."""
+    kind = globals()[kind]
+    module = trained(kind)
+    np.savez(f"{folder}/io.npz", *inputs(kind), y=computed(module, kind))
+    return tfckpt.torch.save(module, f"{folder}/{style}", style=style)
+
+
+class Pair(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first = nn.Linear(4, 4)
+        self.second = nn.Linear(4, 4)
+
+
+def write(folder, name, **arrays):
+    values = {key.replace("__", "/"): tfckpt.Variable(np.array(array, "f4"))
+              for key, array in arrays.items()}
+    return tfckpt.Saver(values).save(None, f"{folder}/{name}")
+
+
+def load_odd_ones(folder):
+    """What `load` says of what doesn't fit, and that nothing changes then."""
+    found = {}
+
+    def load(title, module, path, **options):
+        before = {name: value.clone() for name, value in module.state_dict().items()}
+        try:
+            found[title] = str(tfckpt.torch.load(module, path, **options)).replace(folder, "FOLDER")
+        except tfckpt.CheckpointError as error:
+            found[title] = str(error).replace(folder, "FOLDER")
+            assert all(torch.equal(value, before[name])
+                       for name, value in module.state_dict().items()), title
+
+    random = np.random.default_rng(0)
+    square = {f"{layer}__{kind}": random.normal(size=shape) for layer in ("left", "right")
+              for kind, shape in (("kernel", (4, 4)), ("bias", (4,)))}
+    path = write(folder, "pair", **square)
+    load("alike", Pair(), path)
+    pair = Pair()
+    load("named", pair, path, names={"left/kernel": "second.weight", "left/bias": "second.bias",
+                                     "right/kernel": "first/kernel", "right/bias": "first.bias"})
+    found["transposed"] = np.array_equal(pair.second.weight.detach().numpy(),
+                                         square["left__kernel"].astype("f4").T)
+    load("no name", Pair(), path, names={"left/kernel": "second.wait"})
+    load("rules", Pair(), write(
+        folder, "slim", tower__first__weights=np.ones((4, 4)), tower__first__biases=np.ones(4),
+        tower__second__weights=np.ones((4, 4)), tower__second__biases=np.ones(4),
+        tower__first__weights__Adam=np.ones((4, 4)), tower__first__weights__Adam_1=np.ones((4, 4))))
+    path = write(folder, "part", first__kernel=np.ones((4, 4)), first__bias=np.ones(4),
+                 second__kernel=np.ones((4, 3)), third__gain=np.ones(2))
+    load("does not fit", Pair(), path)
+    load("partly", Pair(), write(folder, "less", first__kernel=np.ones((4, 4)), other=np.ones(2),
+                                 first__bias=np.ones(4)),
+         allow_missing="second", allow_unused="other")
+    half = Pair().to(torch.bfloat16)
+    path = write(folder, "wide", first__kernel=np.full((4, 4), 1.5), first__bias=np.ones(4),
+                 second__kernel=np.ones((4, 4)), second__bias=np.ones(4))
+    load("precision", half, path)
+    load("cast", half, path, cast=True)
+    found["cast is"] = [str(half.first.weight.dtype), half.first.weight[0, 0].item()]
+    gru = nn.GRU(2, 3)
+    load("old gru", gru, write(folder, "gru", kernel=np.ones((2, 9)), bias=np.ones(9),
+                               recurrent_kernel=np.ones((3, 9))),
+         names={"kernel": "weight_ih_l0", "recurrent_kernel": "weight_hh_l0",
+                "bias": "bias_ih_l0"})
+    path = f"{folder}/own.safetensors"
+    pair = Pair()
+    from safetensors.torch import save_file
+
+    save_file(pair.state_dict(), path)
+    load("own file", pair, path)
+    return found
+
+
+def averages(folder):
+    """Moving averages are only loaded if that is asked for."""
+    names = {"first": 1, "second": 2, "first/ExponentialMovingAverage": 3,
+             "second/ExponentialMovingAverage": 4}
+    arrays = {name.replace("/", f"/{kind}/", 1) if "/" in name else f"{name}/{kind}":
+              np.full((4, 4) if kind == "kernel" else 4, value)
+              for name, value in names.items() for kind in ("kernel", "bias")}
+    arrays = {name.replace("//", "/"): value for name, value in arrays.items()}
+    path = write(folder, "ema", **{name.replace("/", "__"): value
+                                   for name, value in arrays.items()})
+    found = []
+    for ema in ("ignore", "use"):
+        pair = Pair()
+        report = tfckpt.torch.load(pair, path, ema=ema)
+        found.append([pair.first.weight[0, 0].item(), pair.second.bias[0].item(),
+                      *report.notes])
+    return found
+
+
+def layer_docs(folder):
+    """The doctests of the room, which need PyTorch."""
+    import doctest
+    import importlib
+    import pkgutil
+
+    failed = 0
+    for info in pkgutil.iter_modules(tfckpt.torch.__path__, "tfckpt.torch."):
+        failed += doctest.testmod(importlib.import_module(info.name)).failed
+    return failed
+
+
+def by_map(folder):
+    """A model of Hugging Face's, to google-research's names and back by the map that ships."""
+    from safetensors.torch import save_file
+    from transformers import BertConfig, BertForPreTraining, BertModel
+
+    config = BertConfig(vocab_size=13, hidden_size=8, num_hidden_layers=2, num_attention_heads=2,
+                        intermediate_size=12, max_position_embeddings=6)
+    torch.manual_seed(1)
+    whole, again, short = BertForPreTraining(config), BertForPreTraining(config), BertModel(config)
+    save_file({name: value.clone() for name, value in whole.state_dict().items()
+               if name not in {"cls.predictions.decoder.weight", "cls.predictions.decoder.bias"}},
+              f"{folder}/hf.safetensors")
+    tfckpt.convert(f"{folder}/hf.safetensors", f"{folder}/bert.ckpt", to="tf1", map="hf-bert")
+    report = tfckpt.torch.load(again, f"{folder}/bert.ckpt", map="hf-bert")
+    want = whole.state_dict()
+    found = {"same": all(torch.equal(value, want[name])
+                         for name, value in again.state_dict().items()),
+             "tied": again.cls.predictions.decoder.weight
+             is again.bert.embeddings.word_embeddings.weight,
+             "how": report.how(), "layouts": sorted(report.layouts())}
+    before = short.encoder.layer[0].output.dense.weight.clone()
+    try:
+        tfckpt.torch.load(short, f"{folder}/bert.ckpt", map="hf-bert")
+    except tfckpt.CheckpointError as error:
+        found["short"] = str(error).replace(folder, "FOLDER")
+    found["unchanged"] = torch.equal(before, short.encoder.layer[0].output.dense.weight)
+    tfckpt.torch.load(short, f"{folder}/bert.ckpt", map="hf-bert", allow_unused="^cls")
+    found["without heads"] = all(torch.equal(value, want[f"bert.{name}"])
+                                 for name, value in short.state_dict().items())
+    return found
+
+
+def page(folder, text):
+    """The Python blocks of a page, as doctests in a folder that has the examples."""
+    import doctest
+    import os
+    import re
+
+    os.chdir(folder)
+    blocks = re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    test = doctest.DocTestParser().get_doctest("\n".join(blocks), {}, "page", "page", 0)
+    lines = []
+    doctest.DocTestRunner(verbose=False).run(test, out=lines.append)
+    return len(test.examples), "".join(lines)

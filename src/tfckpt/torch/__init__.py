@@ -1,6 +1,16 @@
 """PyTorch: modules that take over TensorFlow's checkpoints, and are saved as such.
 
-`tfckpt.Saver` and `tfckpt.Checkpoint` take modules. A module is seen as TensorFlow would
+    >>> import tfckpt.torch
+    >>> report = tfckpt.torch.load(module, "model_dir")         # doctest: +SKIP
+    >>> print(report)                                           # doctest: +SKIP
+    8 tensors of Net loaded (8 by name).
+    layout:  conv: conv1.weight, conv2.weight
+    layout:  same: conv1.bias, conv2.bias, fc.bias, head.bias
+    layout:  dense: fc.weight, head.weight
+    >>> tfckpt.torch.save(module, "served/model", style="tf1")  # doctest: +SKIP
+    'served/model'
+
+`tfckpt.Saver` and `tfckpt.Checkpoint` take modules as well. A module is seen as TensorFlow would
 have it: the table of tfckpt/torch/layers.py says what each layer's weights are there.
 
 Importing this imports PyTorch only when something of it is used.
@@ -14,10 +24,13 @@ from tfckpt.errors import MissingDependencyError
 
 if TYPE_CHECKING:
     from tfckpt.torch.choices import set_layouts
+    from tfckpt.torch.loading import load
+    from tfckpt.torch.reports import LoadReport
+    from tfckpt.torch.saving import save
 
-__all__ = ["set_layouts"]
+__all__ = ["LoadReport", "load", "save", "set_layouts"]
 
-_WHERE = {"set_layouts": "choices"}
+_WHERE = {"LoadReport": "reports", "load": "loading", "save": "saving", "set_layouts": "choices"}
 
 
 def __getattr__(name: str) -> Any:

@@ -13,7 +13,7 @@ from torch import nn
 from tfckpt.errors import TensorNotFoundError, UnsupportedError, nearest
 from tfckpt.torch.layers import see
 
-__all__ = ["choice_of", "set_layouts", "using_layouts"]
+__all__ = ["choice_of", "set_layouts", "using_choices", "using_layouts"]
 
 _choices: weakref.WeakKeyDictionary[nn.Module, str] = weakref.WeakKeyDictionary()
 
@@ -52,7 +52,13 @@ def set_layouts(module: nn.Module, layouts: Mapping[str, str]) -> None:
 @contextmanager
 def using_layouts(module: nn.Module, layouts: Mapping[str, str] | None) -> Iterator[None]:
     """`set_layouts` for the time of a ``with``, and for good if that ends well."""
-    chosen = _read(module, layouts or {})
+    with using_choices(_read(module, layouts or {})):
+        yield
+
+
+@contextmanager
+def using_choices(chosen: Mapping[nn.Module, str]) -> Iterator[None]:
+    """The same, with the modules themselves."""
     before = {item: _choices.get(item) for item in chosen}
     _choices.update(chosen)
     try:

@@ -1,0 +1,135 @@
+"""Loading by a map: it says which tensors of a checkpoint become which of a module, and how."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from tfckpt.convert.anatomy import read_anatomy
+from tfckpt.convert.ema import averages_of, lone_averages
+from tfckpt.convert.export import ExportOptions, plan_export
+from tfckpt.convert.mapfiles import read_map
+from tfckpt.convert.namemap import NameMap
+from tfckpt.convert.resolving import Move, resolve
+from tfckpt.core.index import Entry
+from tfckpt.core.pairing import plain_name
+from tfckpt.core.plan import old_key
+from tfckpt.core.source import Source
+from tfckpt.errors import UnsupportedError
+from tfckpt.torch.finding import Finding, cast_note, casts
+from tfckpt.torch.reports import Loaded, LoadReport, Wanted, Wrong, shape_text
+from tfckpt.torch.tensors import check_readable, dtype_of, write_tensor
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Array = np.ndarray[Any, Any]
+
+__all__ = ["find_by_map"]
+
+Tensors = dict[str, torch.Tensor]
+
+
+def find_by_map(source: Source, module: nn.Module, mapping: NameMap | str | os.PathLike[str], *,
+                cast: bool, ema: str) -> Finding:
+    """Hold a map against a checkpoint and a module.
+
+    Args:
+        source: The checkpoint.
+        module: The module.
+        mapping: The map, or where it is.
+        cast: Whether numbers of another precision will do.
+        ema: As for `load`.
+
+    Raises:
+        MismatchError: The map doesn't cover the checkpoint's names.
+        FormatError: The file isn't a map.
+    """
+    name_map = mapping if isinstance(mapping, NameMap) else read_map(mapping)
+    has_averages = bool(averages_of(read_anatomy(source)) or lone_averages(source))
+    options = ExportOptions(skip_optimizer=True, ema="use" if ema == "use" else (
+        "ignore" if has_averages else None))
+    plan = plan_export(source, options)
+    entries = {output.key: source.index[old_key(output) or output.key] for output in plan.outputs}
+    tensors: Tensors = module.state_dict(keep_vars=True)
+    for name, tensor in tensors.items():
+        check_readable(tensor, name)
+    found = resolve(name_map, entries, tensors)
+    found.raise_if_wrong(name_map, source.prefix)
+    moves, wrong = [], []
+    for move in found.moves:
+        problems = list(_problems(move, entries, tensors, cast=cast))
+        wrong += problems
+        if not problems:
+            moves.append(move)
+    constants = [(item.target, item.value) for item in found.constants]
+    report = LoadReport(
+        type(module).__name__, source.prefix,
+        tuple(Loaded(_targets(move, tensors), tuple(plain_name(entries[name].key)
+                                                    for name in move.sources),
+                     move.layout.name, "map") for move in moves),
+        tuple(Wanted(name, tuple(tensors[name].shape)) for name in _missing(
+            module, found.missing, {name for move in found.moves
+                                    for name in (*move.targets, *move.tied)})),
+        tuple(wrong), unused=tuple(plain_name(entries[name].key) for name in found.unused),
+        notes=(f"by the map {name_map.name}, from {name_map.ends[0]} to {name_map.ends[1]}",
+               *(f"{name}: {why}" for name, why in found.left_out),
+               *cast_note([(entries[name].dtype, dtype_of(tensors[target])) for move in moves
+                           for name, target in zip(move.sources, _targets(move, tensors),
+                                                   strict=False)])))
+
+    def assign(source: Source) -> None:
+        writes = [pair for move in moves for pair in _moved(source, move, entries, tensors)]
+        for tensor, array in writes:
+            write_tensor(tensor, array)
+        with torch.no_grad():
+            for name, value in constants:
+                tensors[name].fill_(value)
+
+    return Finding(report, assign, by_map=True)
+
+
+def _targets(move: Move, tensors: Tensors) -> tuple[str, ...]:
+    return tuple(name for name in (*move.targets, *move.tied) if name in tensors)
+
+
+def _missing(module: nn.Module, names: tuple[str, ...], given: set[str]) -> list[str]:
+    """Names that nothing was found for, without those of a tensor that was."""
+    tensors = module.state_dict(keep_vars=True)
+    done = {id(tensors[name]) for name in given if name in tensors}
+    return [name for name in names if id(tensors[name]) not in done]
+
+
+def _problems(move: Move, entries: dict[str, Entry], tensors: Tensors, *, cast: bool
+              ) -> list[Wrong]:
+    """What keeps tensors of a checkpoint from becoming these."""
+    names = [name if name in tensors else next((tied for tied in move.tied if tied in tensors), "")
+             for name in move.targets]
+    sources = [entries[name] for name in move.sources]
+    title = ", ".join(plain_name(entry.key) for entry in sources)
+    got = " and ".join(f"{entry.dtype} {shape_text(entry.shape)}" for entry in sources)
+    try:
+        shapes = move.layout.shapes_out([entry.shape for entry in sources])
+    except UnsupportedError as error:
+        return [Wrong(", ".join(names), str(error.expected), title, got)]
+    return [Wrong(name, f"{dtype_of(tensors[name])} {shape_text(tuple(tensors[name].shape))}",
+                  title, f"{got}, in the layout {move.layout.name} {shape_text(shape)}")
+            for name, shape in zip(names, shapes, strict=True) if name
+            if shape != tuple(tensors[name].shape)
+            or not _goes(sources[0], dtype_of(tensors[name]), cast=cast)]
+
+
+def _goes(entry: Entry, wanted: Any, *, cast: bool) -> bool:
+    return bool(casts(entry.dtype, wanted) if cast else entry.dtype == wanted)
+
+
+def _moved(source: Source, move: Move, entries: dict[str, Entry], tensors: Tensors
+           ) -> list[tuple[torch.Tensor, Array]]:
+    """The tensors that a move gives their values, with these."""
+    moved = move.apply([source.read_array(entries[name]) for name in move.sources])
+    named = [*zip(move.targets, moved, strict=True), *((name, moved[0]) for name in move.tied)]
+    return [(tensors[name], array.astype(dtype_of(tensors[name]).numpy(), copy=False))
+            for name, array in named if name in tensors]

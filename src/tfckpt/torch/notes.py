@@ -1,0 +1,59 @@
+"""What a checkpoint can't say of a module, for the report."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from tfckpt.torch.reports import LoadReport
+from tfckpt.torch.walking import Place, walk
+
+__all__ = ["notes_on"]
+
+_EPSILON = 1e-3  # of Keras's normalizations, and of TF1's layers
+_MOST = 3
+
+
+def notes_on(module: nn.Module, report: LoadReport) -> list[str]:
+    """Notes on the layers of a module that a checkpoint was loaded into."""
+    places = list(walk(module))
+    return [*_epsilons(places), *_left_aside(places), *_own(places), *_ties(report, module)]
+
+
+def _epsilons(places: list[Place]) -> list[str]:
+    """Normalizations divide by a root to which they add something that no checkpoint has."""
+    found: dict[float, list[str]] = {}
+    for place in places:
+        epsilon = getattr(place.module, "eps", None)
+        if isinstance(epsilon, float) and place.seen.weights and epsilon != _EPSILON:
+            found.setdefault(epsilon, []).append(place.title)
+    return [f"{_some(names)}: eps is {epsilon:g} here; the checkpoint doesn't say what it was, and"
+            f" Keras's default is {_EPSILON:g} (nor does it say momentum)"
+            for epsilon, names in found.items()]
+
+
+def _left_aside(places: list[Place]) -> list[str]:
+    found: dict[str, list[str]] = {}
+    for place in places:
+        for name in place.seen.left_aside:
+            found.setdefault(name, []).append(place.title)
+    return [f"{_some(modules)}: {name} is as it was; TensorFlow has nothing like it"
+            for name, modules in found.items()]
+
+
+def _own(places: list[Place]) -> list[str]:
+    names = [place.title for place in places if not place.seen.is_known]
+    return [] if not names else [
+        f"{_some(names)}: of no class that is known; what they have was taken as it is"]
+
+
+def _ties(report: LoadReport, module: nn.Module) -> list[str]:
+    tied: dict[int, list[str]] = {}
+    for name, value in module.named_parameters(remove_duplicate=False):
+        tied.setdefault(id(value), []).append(name)
+    return [f"{', '.join(names)} are one tensor, which is one variable"
+            for names in tied.values() if len(names) > 1]
+
+
+def _some(names: list[str]) -> str:
+    more = f" and {len(names) - _MOST} more" if len(names) > _MOST else ""
+    return ", ".join(names[:_MOST]) + more

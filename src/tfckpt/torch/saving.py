@@ -1,0 +1,63 @@
+"""`save`: a module as a checkpoint that a program with TensorFlow restores."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Literal
+
+from torch import nn
+
+from tfckpt.errors import UnsupportedError, VariableTypeError
+from tfckpt.torch.choices import using_layouts
+from tfckpt.torch.walking import unwrapped
+from tfckpt.train.checkpoint import Checkpoint
+from tfckpt.train.saver import Saver
+
+__all__ = ["save"]
+
+Path = str | os.PathLike[str]
+
+
+def save(module: nn.Module, prefix: Path, *, style: Literal["tf1", "tf2"] = "tf2", name: str = "",
+         layouts: Mapping[str, str] | None = None) -> str:
+    """Save a module as TensorFlow would have it, exactly at a prefix.
+
+    What is there already is replaced, and stays whole until then.
+
+    Args:
+        module: A module.
+        prefix: Prefix of the checkpoint.
+        style: ``"tf2"`` for ``tf.train.Checkpoint``, where names of attributes count, or
+            ``"tf1"`` for ``tf.compat.v1.train.Saver``, where names of variables do.
+        name: Where the program has it: ``"model"`` for ``tf.train.Checkpoint(model=…)`` and for
+            variables named ``model/…``. By default it is the root, as of
+            ``tf.train.Checkpoint(model)``.
+        layouts: What modules are in TensorFlow, where their class doesn't tell; see `set_layouts`.
+            It is remembered.
+
+    Returns:
+        The prefix.
+
+    Raises:
+        VariableError: Whether a layer stands beside a flattened image can't be told, or something
+            has no value yet.
+        StorageError: The system refuses.
+
+    Example::
+
+        tfckpt.torch.save(module, "served/model", style="tf1")
+    """
+    module = unwrapped(module)
+    if not isinstance(module, nn.Module):
+        raise VariableTypeError("this is no module of PyTorch", got=type(module).__name__)
+    if style not in ("tf1", "tf2"):
+        raise UnsupportedError("there is no such style", expected="tf1 or tf2", got=style)
+    with using_layouts(module, layouts):
+        if style == "tf1":
+            saver = Saver({name: module} if name else module)
+            return str(saver.save(None, prefix, write_state=False))
+        checkpoint = Checkpoint(**{name: module}) if name else Checkpoint(module)
+        # What `restore` of TensorFlow's looks for; only `read` doesn't.
+        assert checkpoint.save_counter is not None
+        return checkpoint.write(prefix)
