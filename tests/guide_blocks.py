@@ -26,11 +26,13 @@ COLUMNS = {
 # Why a snippet has no block in the half without TensorFlow.
 WITHOUT = {
     8: "TF1 code computes with TensorFlow", 16: "an Estimator is TensorFlow's",
-    17: "an Estimator is TensorFlow's", 18: "Keras trains", 19: "Keras saves",
-    27: "its session is TensorFlow's",
+    17: "an Estimator is TensorFlow's", 18: "an Estimator is TensorFlow's",
+    19: "an Estimator is TensorFlow's", 20: "Keras trains", 21: "Keras saves",
+    22: "a model is Keras's", 30: "its session is TensorFlow's",
 }
 NEEDS = {"tf.estimator": "TensorFlow has no `tf.estimator` any more",
-         "Keras 2": "Keras 3 can't save in this format"}
+         "Keras 2": "Keras 3 can't save in this format",
+         "Keras 3": "Keras 2 saves in this format itself"}
 
 _BLOCK = re.compile(r"(?:^<!-- (\d+) ?([^;\n]*?)(?:; needs ([^\n]*?))? ?-->\n)?"
                     r"^```python( tensorflow)?\n(.*?)^```\n(?:\s*^```text\n(.*?)^```)?",

@@ -18,6 +18,7 @@ logging.getLogger("tensorflow").setLevel(logging.ERROR)
 def lacks(needs):
     has = {"": True, "tf.estimator": hasattr(tf, "estimator"),
            "Keras 2": issubclass(tf.keras.layers.Layer, tf.Module)}
+    has["Keras 3"] = not has["Keras 2"]
     return "" if has[needs] else needs
 
 

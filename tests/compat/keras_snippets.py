@@ -175,6 +175,54 @@ def load_new(model, path, order="", **options):
     return {"outputs": got, "how": report.how(), "text": text, "after": str(report)}
 
 
+def built_by_use(folder):
+    """Models that are built by what is done with them, compiled or not: whether they have the
+    weights that were saved, and what was computed from them; then one that doesn't fit.
+    """
+    import keras
+    import tfckpt.keras
+    from tfckpt.errors import MismatchError
+
+    class Own(keras.Model):
+        def __init__(self, units):
+            super().__init__()
+            self.norm = keras.layers.Normalization()
+            self.norm.build([None, 2])
+            self.dense = keras.layers.Dense(units)
+
+        def call(self, x):
+            return self.dense(self.norm(x))
+
+    x, y = np.ones([1, 2], "float32"), np.ones([1, 1], "float32")
+    makers = {"sequential": lambda units=1: keras.Sequential([keras.layers.Dense(units)]),
+              "own": lambda units=1: Own(units)}
+    uses = {"predict": lambda model: model.predict(x, verbose=0),
+            "fit": lambda model: model.fit(x, y, verbose=0) and model(x),
+            "evaluate": lambda model: [model.evaluate(x, y, verbose=0), model(x)][1]}
+    found = {}
+    for kind, make in makers.items():
+        saved = make()
+        wanted = np.array(saved(x)) if keras.backend.backend() != "torch" else saved(
+            x).detach().numpy()
+        path = f"{folder}/{kind}"
+        tfckpt.keras.save_weights(saved, path)
+        for use, run in uses.items():
+            model = make()
+            model.compile(keras.optimizers.SGD(0.0), "mse")
+            report = tfckpt.keras.load_weights(model, path)
+            got = keras.ops.convert_to_numpy(run(model))
+            found[f"{kind} {use}"] = [report.ok, float(np.abs(got - wanted).max()) < 1e-6]
+        other = make(units=3)
+        tfckpt.keras.load_weights(other, path)
+        try:
+            other.predict(x, verbose=0)
+        except MismatchError as error:
+            found[f"{kind} refused"] = str(error).partition("\n")[0].partition(" (")[0]
+        # Nothing is left behind that the next model would trip over.
+        found[f"{kind} after"] = list(makers["own"]().predict(x, verbose=0).shape)
+    return found
+
+
 def load_zoo(name, prefix, zoo_folder):
     """The largest difference between what the old model and the new one compute."""
     import keras

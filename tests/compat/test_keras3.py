@@ -155,6 +155,16 @@ def test_a_model_that_is_not_built_yet_gets_its_values_when_it_is(saved, keras3)
     assert far(found["outputs"], wanted) < 1e-5
 
 
+def test_a_model_that_is_built_by_its_use_has_its_values_from_the_first_result_on(keras3, tmp_path):
+    """`fit` and `predict` build in functions that are being traced, or where no value is kept."""
+    found = keras3("built_by_use", "keras_snippets", folder=tmp_path)
+    refused = [found.pop(f"{kind} refused") for kind in ("sequential", "own")]
+    assert all(" weights of " in text for text in refused), refused
+    assert [found.pop(f"{kind} after") for kind in ("sequential", "own")] == [[1, 1]] * 2
+    assert found == {f"{kind} {use}": [True, True] for kind in ("sequential", "own")
+                     for use in ("predict", "fit", "evaluate")}
+
+
 def test_what_does_not_fit_is_a_table_and_nothing_is_loaded(saved, torch_keras):
     folder, _ = saved("chain")
     refused = torch_keras("load_new", "keras_snippets", model="named_towers",

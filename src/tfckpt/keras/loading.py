@@ -5,16 +5,17 @@ from __future__ import annotations
 import functools
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from tfckpt.core.discovery import as_path
 from tfckpt.core.opening import open_source
 from tfckpt.core.source import Source
 from tfckpt.errors import MismatchError, UnsupportedError
+from tfckpt.keras.building import when_built
 from tfckpt.keras.finding import Choice, find
 from tfckpt.keras.legacy_h5 import LegacyH5, is_legacy_h5
-from tfckpt.keras.program import every_layer, is_built
+from tfckpt.keras.program import is_built
 from tfckpt.keras.reports import LoadReport
 from tfckpt.keras.values import assign_values, changed_layers, read_values
 from tfckpt.keras.weights_h5 import is_weights_h5
@@ -105,7 +106,7 @@ def load_weights(model: Any, path: str | os.PathLike[str], *,
     def finish() -> None:
         loading.report = load()
 
-    _when_built(model, finish)
+    when_built(model, finish)
     return loading
 
 
@@ -153,42 +154,3 @@ def _refusal(report: LoadReport, source: Source) -> MismatchError:
         file=source.prefix, problems=report.problems(), hint=_HINT.format(more=more))
     error.report = report  # type: ignore[attr-defined]
     return error
-
-
-def _when_built(model: Any, finish: Callable[[], None]) -> None:
-    """Call a function once, as soon as the model and all of its layers are built.
-
-    Usually that is at the end of ``build``. A model whose ``build`` leaves layers to the first
-    call is called once more after they have their values, so that this call has them too.
-    """
-    build, call = model.build, model.call
-
-    def restore() -> None:
-        model.build, model.call = build, call
-
-    @functools.wraps(build)
-    def build_and_load(*args: Any, **kwargs: Any) -> Any:
-        result = build(*args, **kwargs)
-        if is_built(model) and not _is_tracing():
-            restore()
-            finish()
-        return result
-
-    @functools.wraps(call)
-    def call_and_load(*args: Any, **kwargs: Any) -> Any:
-        result = call(*args, **kwargs)
-        if not _is_tracing() and all(layer.built for layer in every_layer(model)):
-            restore()
-            finish()
-            return call(*args, **kwargs)
-        return result
-
-    model.build, model.call = build_and_load, call_and_load
-
-
-def _is_tracing() -> bool:
-    # Deferred: the program has Keras already.
-    from keras.src.backend.common.stateless_scope import in_stateless_scope
-    from keras.src.backend.common.symbolic_scope import in_symbolic_scope
-
-    return bool(in_stateless_scope() or in_symbolic_scope())
