@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import tfckpt
+from tfckpt.errors import MismatchError
 
 SEED = 20
 
@@ -108,3 +109,59 @@ def test_t5_of_mesh_tensorflow_is_the_one_of_hugging_face(tmp_path, name_map):
     left = [f"encoder/block_000/layer_000/SelfAttention/q_slot_{kind}" for kind in ("vc", "vr")]
     assert check_way_back(tmp_path, name_map, tmp_path / "model.ckpt") == [*left, "global_step"]
     assert {item.key for item in report.plan.left_out} == {*left, "global_step"}
+
+
+def images(size, *, top=1.0):
+    return (np.random.default_rng(SEED).random((2, size, size, 3)) * top).astype(np.float32)
+
+
+def channels_first(array):
+    return np.moveaxis(array, -1, 1).tolist()
+
+
+def keras2(function, **arguments):
+    return live_module.live("tf2.15")(function, module="map_keras_snippets", **arguments)
+
+
+def labels(count):
+    return {"id2label": {str(n): str(n) for n in range(count)}}
+
+
+def test_resnet_of_keras_is_the_one_of_hugging_face(tmp_path):
+    """Where its first convolution has the stride; biases are taken off the means behind them."""
+    pixels = images(33)
+    expected = keras2("keras_resnet", prefix=tmp_path / "ckpt", seed=SEED, depths=[2, 1],
+                      images=pixels.tolist())
+    report = tfckpt.convert(tmp_path / "ckpt", tmp_path / "model.safetensors", map="hf-resnet")
+    config = {"depths": [2, 1], "hidden_sizes": [256, 512], "embedding_size": 64,
+              "downsample_in_bottleneck": True, **labels(5)}
+    found = port("hugging_face", folder=tmp_path, class_name="ResNetForImageClassification",
+                 config=config, inputs={"pixel_values": channels_first(pixels)},
+                 outputs={"logits": "logits"})
+    assert found["said"] == {}
+    assert found["lacking"] == []
+    check_equal(found["outputs"], {"logits": expected})
+    assert [item.key for item in report.plan.left_out] == ["_CHECKPOINTABLE_OBJECT_GRAPH"]
+
+
+def test_efficientnet_of_keras_is_the_one_of_hugging_face(tmp_path):
+    pixels = images(64, top=255.0)
+    expected = keras2("keras_efficientnet", prefix=tmp_path / "ckpt", seed=SEED,
+                      images=pixels.tolist())
+    tfckpt.convert(tmp_path / "ckpt", tmp_path / "model.safetensors", map="hf-efficientnet-b0")
+    config = {"width_coefficient": 1.0, "depth_coefficient": 1.0, "hidden_dim": 1280,
+              "image_size": 64, **labels(5)}
+    found = port("hugging_face", folder=tmp_path, class_name="EfficientNetForImageClassification",
+                 config=config, inputs={"pixel_values": channels_first(pixels / 255)},
+                 outputs={"logits": "logits"})
+    assert found["said"] == {}
+    assert found["lacking"] == []
+    check_equal(found["outputs"], {"logits": expected})
+    assert check_way_back(tmp_path, "hf-efficientnet-b0", tmp_path / "ckpt") == [
+        f"layer_with_weights-0/{name}/.ATTRIBUTES/VARIABLE_VALUE"
+        for name in ("count", "mean", "variance")]
+    with pytest.raises(MismatchError) as caught:
+        tfckpt.convert(tmp_path / "ckpt", tmp_path / "b1.safetensors", map="hf-efficientnet-b1")
+    assert str(caught.value).splitlines()[1] == (
+        "  no name has 1b, 2c, 3c, 4d, 5d, 6e, 7b for {block}, as all models of this map have: it"
+        " is for one of another size")

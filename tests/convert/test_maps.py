@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from helpers import ROOT
 from tfckpt.convert.mapfiles import read_map, shipped_names
 from tfckpt.convert.namemap import encode_map, parse_map
 from tfckpt.convert.resolving import resolve
@@ -88,8 +89,10 @@ MAP = {
     "left_out": [{"here": "global_step", "why": "no weight"},
                  {"there": "{*name}.position_ids", "why": "the numbers from 0"}],
     "tables": {"block": {"1a": "0", "2a": "1"}},
+    "whole": ["block"],
     "metadata": {"format": "pt"},
 }
+LOOSE = {key: value for key, value in MAP.items() if key != "whole"}
 
 
 def test_map_is_read_and_written_again():
@@ -105,9 +108,10 @@ def broken(change):
 ROW = MAP["rules"][0]
 BROKEN = [
     (lambda m: m.pop("rules"), "at the map: expected also rules, got 'constants, here, left_out,"
-                               " metadata, name, tables, tfckpt-map, there'"),
-    (lambda m: m.update(version=2), "at the map: expected only constants, here, left_out, metadata,"
-                                    " name, rules, tables, tfckpt-map, there, got 'version'"),
+                               " metadata, name, tables, tfckpt-map, there, whole'"),
+    (lambda m: m.update(version=2),
+     "at the map: expected only constants, here, left_out, metadata, name, rules, tables,"
+     " tfckpt-map, there, whole, got 'version'"),
     (lambda m: m.update({"tfckpt-map": 2}), "at tfckpt-map: expected 1, got 2"),
     (lambda m: m.update(rules=[]), "at rules: expected one rule or more, got []"),
     (lambda m: m.update(name=""), "at name: expected text, got ''"),
@@ -129,6 +133,8 @@ BROKEN = [
      "at constants[0].value: expected a number, got '0'"),
     (lambda m: m["tables"].update(block={"1": "0", "2": "0"}),
      "at tables.block: expected each text once on both sides, got {'1': '0', '2': '0'}"),
+    (lambda m: m["whole"].append("blocks"),
+     "at whole[1]: expected a field that has a table, got 'blocks'"),
     (lambda m: m["tables"].update(n={"1": "0"}),
      "at tables.n: expected a field of more than one letter, got 'n'"),
 ]
@@ -143,8 +149,9 @@ def test_map_of_another_form_is_refused_by_the_place(change, told):
 
 
 def test_rules_with_their_fields_say_what_becomes_what():
-    found = resolve(parse_map(MAP), ["layer_0/kernel", "layer_11/bias", "embeddings", "x/k", "x/q",
-                                     "x/v", "lstm/kernel", "norm/moving_mean", "global_step"])
+    found = resolve(parse_map(LOOSE), [
+        "layer_0/kernel", "layer_11/bias", "embeddings", "x/k", "x/q", "x/v", "lstm/kernel",
+        "norm/moving_mean", "global_step"])
     assert [(move.sources, move.targets, move.tied, move.layout.name) for move in found.moves] == [
         (("layer_0/kernel",), ("m.layers.0.weight",), (), "dense"),
         (("layer_11/bias",), ("m.layers.11.bias",), (), "same"),
@@ -161,7 +168,7 @@ def test_rules_with_their_fields_say_what_becomes_what():
 
 
 def test_inverted_map_leads_back():
-    found = resolve(parse_map(MAP).inverted, [
+    found = resolve(parse_map(LOOSE).inverted, [
         "layers.0.weight", "m.layers.1.weight", "m.embed.weight", "head.weight", "x.qkv",
         "lstm.weight_hh_l0", "lstm.weight_ih_l0", "norm.running_mean", "norm.num_batches_tracked",
         "m.position_ids"])
@@ -182,27 +189,37 @@ def test_inverted_map_leads_back():
 
 
 def test_tied_name_alone_will_do():
-    found = resolve(parse_map(MAP).inverted, ["head.weight"])
+    found = resolve(parse_map(LOOSE).inverted, ["head.weight"])
     assert found.moves[0].sources == ("head.weight",)
     assert found.repeated == ()
 
 
 def test_wanted_names_choose_the_form_and_the_tied_ones():
     names = ["layer_0/kernel", "embeddings", "norm/moving_mean", "layer_1/bias"]
-    found = resolve(parse_map(MAP), names,
+    found = resolve(parse_map(LOOSE), names,
                     ["layers.0.weight", "embed.weight", "more", "a.position_ids"])
     assert [(move.targets, move.tied) for move in found.moves] == [
         (("layers.0.weight",), ()), (("embed.weight",), ())]
     assert found.unused == ("norm/moving_mean", "layer_1/bias")
     assert found.missing == ("more",)
     assert found.constants == ()
-    found = resolve(parse_map(MAP), names, ["m.layers.0.weight", "m.embed.weight", "head.weight"])
+    found = resolve(parse_map(LOOSE), names, ["m.layers.0.weight", "m.embed.weight", "head.weight"])
     assert [(move.targets, move.tied) for move in found.moves] == [
         (("m.layers.0.weight",), ()), (("m.embed.weight",), ("head.weight",))]
 
 
+def test_table_that_is_wanted_whole_tells_what_is_lacking():
+    """The names of a smaller model would be taken for other layers."""
+    name_map = parse_map({**MAP, "rules": [{"here": "block{block}/w", "there": "{block}.w"}]})
+    assert resolve(name_map, ["block1a/w", "block2a/w"]).problems == ()
+    told = ("no name has 1a for {block}, as all models of this map have: it is for one of another"
+            " size",)
+    assert resolve(name_map, ["block2a/w"]).problems == told
+    assert resolve(name_map.inverted, ["1.w"]).problems == told
+
+
 def test_all_names_that_do_not_fit_are_told_at_once():
-    name_map = parse_map(MAP)
+    name_map = parse_map(LOOSE)
     found = resolve(name_map, ["layer_0/kernl", "x/q", "x/v", "layer_00/bias"])
     with pytest.raises(MismatchError) as caught:
         found.raise_if_wrong(name_map, "model.ckpt")
@@ -216,7 +233,7 @@ Every name needs a rule, or a line under left_out that says why it has none: `tf
 
 
 def test_names_that_contend_for_one_place_are_told():
-    twice = {**MAP, "rules": [{"here": "a/{name}", "there": "{name}"},
+    twice = {**LOOSE, "rules": [{"here": "a/{name}", "there": "{name}"},
                               {"here": "b/{name}", "there": "{name}"},
                               {"here": "[c/]d/{name}", "there": "d.{name}"},
                               {"here": "e/{n}", "there": "f.{n-3}"}]}
@@ -231,11 +248,11 @@ def test_rules_that_lead_elsewhere_on_the_way_back_are_told():
     """The first rule that fits is the one, also on the way back."""
     rows = [{"here": "{layer}/kernel", "there": "{layer}.weight"},
             {"here": "v.Stage/w", "there": "stage.weight"}]
-    found = resolve(parse_map({**MAP, "rules": rows}), ["v.Stage/w"])
+    found = resolve(parse_map({**LOOSE, "rules": rows}), ["v.Stage/w"])
     assert found.problems == (
         "v.Stage/w: would be stage.weight, which the rule {layer}/kernel -> {layer}.weight leads"
         " back elsewhere; put the narrower rule first",)
-    name_map = parse_map({**MAP, "rules": rows[::-1]})
+    name_map = parse_map({**LOOSE, "rules": rows[::-1]})
     assert resolve(name_map, ["v.Stage/w"]).moves[0].targets == ("stage.weight",)
     assert resolve(name_map.inverted, ["stage.weight"]).moves[0].targets == ("v.Stage/w",)
 
@@ -273,12 +290,30 @@ SHIPPED = [
         "decoder/logits/kernel": "lm_head.weight",
         "encoder/block_000/layer_001/DenseReluDense/wi_1/kernel":
             "encoder.block.0.layer.1.DenseReluDense.wi_1.weight"}),
+    ("hf-resnet", {
+        "conv1_conv/kernel": "resnet.embedder.embedder.convolution.weight",
+        "conv2_block1_0_conv/kernel":
+            "resnet.encoder.stages.0.layers.0.shortcut.convolution.weight",
+        "conv4_block36_3_conv/kernel":
+            "resnet.encoder.stages.2.layers.35.layer.2.convolution.weight",
+        "conv4_block36_3_bn/moving_variance":
+            "resnet.encoder.stages.2.layers.35.layer.2.normalization.running_var",
+        "predictions/bias": "classifier.1.bias"}),
+    *((f"hf-efficientnet-b{n}", {
+        "stem_bn/beta": "efficientnet.embeddings.batchnorm.bias",
+        "block7a_dwconv/depthwise_kernel":
+            f"efficientnet.encoder.blocks.{last}.depthwise_conv.depthwise_conv.weight",
+        "block7a_bn/moving_mean":
+            f"efficientnet.encoder.blocks.{last}.depthwise_conv.depthwise_norm.running_mean",
+        "top_conv/kernel": "efficientnet.encoder.top_conv.weight"})
+      # As many blocks as the port's configuration makes, but for those of the last stage.
+      for n, last in enumerate([15, 21, 21, 24, 30, 36, 42, 51])),
 ]
 
 
 @pytest.mark.parametrize(("name", "names"), SHIPPED, ids=[row[0] for row in SHIPPED])
 def test_shipped_map_leads_there_and_back(name, names):
-    name_map = read_map(name)
+    name_map = read_map(name)._replace(whole=())  # only some names are here
     out = resolve(name_map, names)
     assert out.problems == ()
     assert {move.sources[0]: move.targets[0] for move in out.moves} == names
@@ -289,6 +324,19 @@ def test_shipped_map_leads_there_and_back(name, names):
 
 def test_every_shipped_map_is_in_the_table_of_this_test():
     assert {row[0] for row in SHIPPED} == set(shipped_names())
+
+
+def test_maps_of_efficientnet_are_what_the_tool_writes(monkeypatch, tmp_path):
+    monkeypatch.syspath_prepend(ROOT / "tools")
+    import make_efficientnet_maps as tool
+
+    folder = tool.MAPS
+    monkeypatch.setattr(tool, "MAPS", tmp_path)
+    tool.main()
+    for file in tmp_path.iterdir():
+        assert file.read_text() == (folder / file.name).read_text(), \
+            "run: python tools/make_efficientnet_maps.py"
+    assert len(list(tmp_path.iterdir())) == 8
 
 
 def test_map_that_is_none_is_refused(tmp_path):

@@ -17,6 +17,7 @@ serves in both directions. As JSON:
                     "value": 0, "dtype": "int64"}],
      "left_out": [{"here": "global_step", "why": "the step of the training"}],
      "tables": {"block": {"1a": "0", "2a": "1"}},
+     "whole": ["block"],
      "metadata": {"format": "pt"}}
 
 docs/maps.md describes it for those who write one.
@@ -36,7 +37,8 @@ __all__ = ["Constant", "Exempt", "MapRule", "NameMap", "encode_map", "is_map", "
 
 _VERSION = 1
 _MARK = "tfckpt-map"
-_KEYS = {_MARK, "name", "here", "there", "rules", "constants", "left_out", "tables", "metadata"}
+_KEYS = {_MARK, "name", "here", "there", "rules", "constants", "left_out", "tables", "whole",
+         "metadata"}
 
 
 class MapRule(NamedTuple):
@@ -90,6 +92,8 @@ class NameMap(NamedTuple):
         exempt_here: What of TensorFlow is left behind.
         exempt_there: What of the other framework is.
         tables: How fields are written on both sides: text there by text here, for each field.
+        whole: Fields of which every value in their table must occur: in a model of another size,
+            the same names mean other layers.
         metadata: What a file of the other framework says of itself: text by name.
         backwards: Whether it leads from there to here.
 
@@ -109,6 +113,7 @@ class NameMap(NamedTuple):
     exempt_here: tuple[Exempt, ...] = ()
     exempt_there: tuple[Exempt, ...] = ()
     tables: Words = MappingProxyType({})
+    whole: tuple[str, ...] = ()
     metadata: Mapping[str, str] = MappingProxyType({})
     backwards: bool = False
 
@@ -163,10 +168,15 @@ def parse_map(value: Any, file: str | None = None) -> NameMap:
         exempt[side].append(Exempt(
             reader.template(row[side], f"{where}.{side}", here if side == "here" else tables),
             reader.text(row["why"], f"{where}.why")))
+    whole = tuple(reader.text(item, f"whole[{n}]")
+                  for n, item in enumerate(reader.items(top.get("whole", []), "whole")))
+    for n, field in enumerate(whole):
+        if field not in tables:
+            raise reader.wrong(f"whole[{n}]", field, "a field that has a table")
     metadata = reader.table(top.get("metadata", {}), "metadata", None, set())
     name, *ends = (reader.text(top[key], key) for key in ("name", "here", "there"))
     return NameMap(name, ends[0], ends[1], rules, constants, tuple(exempt["here"]),
-                   tuple(exempt["there"]), tables,
+                   tuple(exempt["there"]), tables, whole,
                    {key: reader.text(text, f"metadata.{key}") for key, text in metadata.items()})
 
 
@@ -295,6 +305,8 @@ def encode_map(name_map: NameMap) -> dict[str, Any]:
                                     ("there", name_map.exempt_there)) for item in items]
     if left_out:
         found["left_out"] = left_out
+    if name_map.whole:
+        found["whole"] = list(name_map.whole)
     for key, mapping in (("tables", name_map.tables), ("metadata", name_map.metadata)):
         if mapping:
             found[key] = {name: dict(item) if isinstance(item, Mapping) else item

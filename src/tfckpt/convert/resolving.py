@@ -68,7 +68,7 @@ class Resolution(NamedTuple):
         unused: Names that a rule covers, but whose target isn't wanted.
         missing: Wanted names that nothing becomes.
         problems: What is wrong with the names, a sentence each: not covered, half of what a
-            layout takes, two for one place.
+            layout takes, two for one place, too few for a table.
     """
 
     moves: tuple[Move, ...]
@@ -165,11 +165,22 @@ class _Resolver:
         for target, count in given.items():
             if count > 1:
                 self._problems.append(f"{target}: {count} tensors become this one")
+        self._check_whole()
         missing = () if self._wanted is None else sorted(
             name for name in self._wanted - set(given) if self._exempt(name, there=True) is None)
         return Resolution(tuple(moves), tuple(constants), tuple(self._left_out),
                           tuple(self._repeated), tuple(self._unused), tuple(missing),
                           tuple(self._problems))
+
+    def _check_whole(self) -> None:
+        """Tell values of a table that no name has, where the map wants them all."""
+        for field in self._map.whole if self._groups else ():
+            values = {group.fields.get(field) for group in self._groups.values()}
+            lacking = [value for value in self._map.tables[field] if value not in values]
+            if lacking:
+                self._problems.append(
+                    f"no name has {', '.join(lacking)} for {{{field}}}, as all models of this map"
+                    " have: it is for one of another size")
 
     def _sides(self, rule: MapRule) -> tuple[tuple[Template, ...], tuple[Template, ...]]:
         return _sides(rule, backwards=self._map.backwards)
