@@ -111,6 +111,95 @@ def revive(file, path):
         return outputs(model, fed(os.path.basename(at), list(inputs.values())))
 
 
+def compiled(keras, optimizer, **options):
+    """A model of layers of equal shapes, and its optimizer; and what it trains on."""
+    built, inputs = keras_models.build("named_towers", keras)
+    built.compile(optimizer(**options), "mse", run_eagerly=True)
+    return built, inputs[0], np.ones((3, 4), "float32")
+
+
+def train_old(folder):
+    """Keras 2 trains three steps and saves, then trains one more: the weights after it."""
+    keras, found = old_keras(), {}
+    optimizers = keras.optimizers
+    for name, (kind, options) in {
+            "Adam": (optimizers.Adam, {"amsgrad": True}),
+            "SGD": (optimizers.SGD, {"momentum": 0.9}), "legacy Adam": (optimizers.legacy.Adam, {}),
+            "RMSprop": (optimizers.RMSprop, {"momentum": 0.5, "centered": True})}.items():
+        built, x, y = compiled(keras, kind, learning_rate=0.01, **options)
+        fill(built)
+        for _ in range(3):
+            built.train_on_batch(x, y)
+        built.save_weights(os.path.join(folder, name), save_format="tf")
+        built.train_on_batch(x, y)
+        found[name] = [value.tolist() for value in built.get_weights()]
+    return found | train_tf1(folder, keras)
+
+
+def train_tf1(folder, keras):
+    """The same in a graph, with TF1's optimizers and Saver."""
+    import tensorflow as tf
+
+    v1, found = tf.compat.v1, {}
+    for name, optimizer in (("TF1 Adam", v1.train.AdamOptimizer(0.01)),
+                            ("TF1 Momentum", v1.train.MomentumOptimizer(0.01, 0.9))):
+        with tf.Graph().as_default(), v1.Session() as session:
+            built, inputs = keras_models.named_towers(keras, keras.layers, "")
+            variables = built.weights
+            loss = tf.reduce_mean((built(tf.constant(inputs[0])) - 1.0) ** 2)
+            step = v1.train.get_or_create_global_step()
+            train = optimizer.minimize(loss, step, variables)
+            session.run(v1.global_variables_initializer())
+            for _ in range(3):
+                session.run(train)
+            v1.train.Saver(v1.global_variables()).save(session, os.path.join(folder, name),
+                                                       write_meta_graph=False)
+            session.run(train)
+            found[name] = [value.tolist() for value in session.run(variables)]
+    return found
+
+
+def train_on(folder, cases):
+    """Convert each training and train the next step: weights after it, and what was said."""
+    import keras
+    from tfckpt.keras.convert_model import convert_model
+
+    found = {}
+    for name, (kind, options, given) in cases.items():
+        optimizer = getattr(keras.optimizers, kind)
+        built, x, y = compiled(keras, optimizer, **options)
+        file = os.path.join(folder, name + ".weights.h5")
+        report = convert_model(os.path.join(folder, name), file, built, given=given)
+        again, _, _ = compiled(keras, optimizer, **options)
+        again.optimizer.build(again.trainable_variables)
+        again.load_weights(file)
+        again.train_on_batch(x, y)
+        found[name] = ([value.tolist() for value in again.get_weights()], report.verified,
+                       report.state.title, len(report.state.values), report.state.notes)
+    return found
+
+
+def untrained(folder, cases):
+    """Why trainings don't go on: source, optimizer of the model (or none), options."""
+    import keras
+    from tfckpt.errors import CheckpointError
+    from tfckpt.keras.convert_model import convert_model
+
+    found = []
+    for source, kind, options in cases:
+        built, _ = keras_models.build("named_towers", keras)
+        if kind:
+            built.compile(kind)
+        try:
+            report = convert_model(os.path.join(folder, source),
+                                   os.path.join(folder, "none.weights.h5"), built, dry_run=True,
+                                   **options)
+            found.append(report.state and report.state.title)
+        except CheckpointError as error:
+            found.append(str(error))
+    return found
+
+
 def revive_zoo(folder):
     """The largest difference between an old model and what Keras 3 makes of its config."""
     import keras

@@ -12,6 +12,7 @@ import pytest
 
 import tfckpt
 from helpers import ROOT, SHARED, needs_shared
+from tfckpt.convert.strip import strip
 
 MODELS = ("towers", "named_towers", "twins", "attention", "residual", "pieces", "kinds", "chain")
 ZOO = SHARED / "fixtures" / "keras" / "tf2.15"
@@ -203,6 +204,59 @@ def test_what_is_written_later_are_the_values_of_the_call(tmp_path, torch_keras)
     assert torch_keras("written_later", "keras_snippets", folder=tmp_path) == [1.0, 1.0]
 
 
+# --------------------------------------------------------------------------------- optimizers
+
+# Each training that Keras 2 saved, the optimizer that goes on with it, and what isn't stored.
+TRAININGS = {
+    "Adam": ("Adam", {"amsgrad": True}, {}), "SGD": ("SGD", {"momentum": 0.9}, {}),
+    "legacy Adam": ("Adam", {}, {}),
+    "RMSprop": ("RMSprop", {"momentum": 0.5, "centered": True}, {}),
+    "TF1 Adam": ("Adam", {"learning_rate": 0.01, "epsilon": 1e-8}, {}),
+    "TF1 Momentum": ("SGD", {"momentum": 0.9}, {"learning_rate": 0.01})}
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """Folder of trainings that Keras 2 and TF1's optimizers saved, and each one's next step."""
+    import live
+
+    folder = tmp_path_factory.mktemp("trained")
+    return folder, live.live("tf2.15")("train_old", "keras_snippets", folder=folder)
+
+
+def test_a_compiled_model_goes_on_with_the_training(trained, torch_keras):
+    folder, wanted = trained
+    found = torch_keras("train_on", "keras_snippets", folder=folder, cases=TRAININGS)
+    assert list(found) == list(wanted)
+    for name, (weights, verified, title, n_values, _) in found.items():
+        assert far(weights, wanted[name]) < 1e-6, name
+        assert verified == 6 + n_values
+        assert title == TRAININGS[name][0]
+    assert found["TF1 Adam"][4][-1] == (
+        "Not in the source, so the target's own: learning_rate 0.01.")
+
+
+def test_state_that_another_optimizer_has_no_use_for(trained, torch_keras):
+    folder, _ = trained
+    plain = folder / "Adam.weights"
+    strip(folder / "Adam", plain)
+    found = torch_keras("untrained", "keras_snippets", folder=folder, cases=[
+        ("Adam", "SGD", {}), ("Adam", "SGD", {"optimizer": "none"}), ("Adam", None, {}),
+        (plain, "adam", {}), (plain, "adam", {"given": {"learning_rate": 1}}),
+        ("Adam", None, {"optimizer": "bert"}), ("Adam", None, {"optimizer": "adam"}),
+        ("Adam", "muon", {}), ("SGD", "adam", {"optimizer": "adam"})])
+    assert found == [
+        f"the state of Adam can't become that of SGD (file {folder / 'Adam'})\n"
+        "Leave it behind with --optimizer none.", None, None, None,
+        f"there is no state of an optimizer (file {plain})",
+        "the model isn't compiled, so it has no optimizer: got bert\n"
+        "Have the function compile it.", "Adam",
+        "state can't be carried into this optimizer: got Muon\n"
+        "Leave it behind with --optimizer none.",
+        f"the state of SGD can't become that of Adam (file {folder / 'SGD'})\n"
+        "Leave it behind with --optimizer none."]
+
+
 # ------------------------------------------------------------------------- on the command line
 
 MODULE = '''
@@ -214,6 +268,10 @@ import keras_models
 
 def towers():
     return keras_models.build("towers", keras)[0]
+
+
+def named():
+    return keras_models.build("named_towers", keras)[0]
 
 
 def unbuilt():
@@ -430,3 +488,15 @@ def test_a_file_without_a_config_is_no_model(saved, convert):
     assert convert(folder / "weights", "--model", folder / "weights.h5", "-o", "a.weights.h5") == (
         2, "", "error: no config of a model is in the file or beside it"
                f" (file {folder / 'weights.h5'})\n{WRITE_IT}\n")
+
+
+def test_the_command_takes_the_optimizer_along(trained, convert, tmp_path):
+    source, target = trained[0] / "TF1 Adam", tmp_path / "a.weights.h5"
+    assert convert(source, "--model", "mine:named", "--optimizer", "adam", "--lr", "0.02", "-o",
+                   target) == (0, (
+        "6 of 6 model weights loaded (6 by name). Unused in checkpoint: 1 other.\n"
+        "optimizer: 14 values of Adam\n"
+        "note: Keras 3 on TensorFlow adds up the squares of a gradient's parts where a batch uses"
+        " one row of an embedding several times; the others square the sum.\n"
+        f"{source} -> {target}\n"
+        "verified: 20 of 20 weights and values of the optimizer bit-equal after reload\n"), "")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentParser, ArgumentTypeError, Namespace, _ArgumentGroup
 
 from tfckpt.cli.edits import pattern, print_edit
-from tfckpt.cli.options import add_json
+from tfckpt.cli.options import add_json, given_values
 from tfckpt.cli.progress import progress_bar
 from tfckpt.convert.api import convert
 from tfckpt.convert.optimizers.table import KINDS
@@ -35,8 +35,9 @@ found out as `tfckpt match` does; state of an optimizer is put into the layout t
 template has (TF1, legacy Keras, Keras 2.11 and later, Keras 3).
 
 With --to keras, DST is a .weights.h5 of a Keras 3 model. The model is made by your own
-code, on whatever backend is installed; TensorFlow isn't needed. The file is loaded again
-and compared before it appears."""
+code, on whatever backend is installed; TensorFlow isn't needed. If it is compiled, its
+optimizer gets the state that SRC has. The file is loaded again and compared before it
+appears."""
 EPILOG = """Examples:
   tfckpt convert model.ckpt-1000 --to tf2 -o tf2/ckpt
   tfckpt convert tf2/ckpt --to tf1 -o tf1/model.ckpt
@@ -61,7 +62,6 @@ In TensorFlow 1:  tf.train.Saver().restore(session, "tf1/model.ckpt")"""
 _FOR_MODELS = ("model", "config", "object", "allow_unused", "skip_mismatch", "trust_order",
                "save_map")
 _FOR_FILES = ("include", "exclude", "skip_optimizer", "dtype", "max_shard_size")
-_FOR_OPTIMIZERS = ("optimizer", "lr", "iterations", "hyper", "ema")
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -92,7 +92,7 @@ def add_arguments(parser: ArgumentParser) -> None:
                         help="a map between frameworks, of those that `tfckpt maps` lists or of"
                              " your own (docs/maps.md); with --like and --to keras, names that"
                              " match can't tell, from SRC to TEMPLATE (JSON or CSV)")
-    _add_like_arguments(parser.add_argument_group("with --like, and for optimizers"))
+    _add_like_arguments(parser.add_argument_group("with --like and --to keras, and for optimizers"))
     _add_file_arguments(parser.add_argument_group("with files of other frameworks"))
     _add_model_arguments(parser.add_argument_group("with --to keras"))
     parser.add_argument("--data", default="link", choices=["link", "copy"],
@@ -109,9 +109,9 @@ def add_arguments(parser: ArgumentParser) -> None:
 def _add_like_arguments(group: _ArgumentGroup) -> None:
     group.add_argument("--optimizer", choices=["auto", "none", *KINDS], metavar="NAME",
                        help="convert the state of an optimizer too: auto believes its names;"
-                            f" {', '.join(KINDS)} say what it is; with --like, none leaves it"
-                            " behind (default: auto there, and tensors like any others with"
-                            " --to tf1 and --to tf2)")
+                            f" {', '.join(KINDS)} say what it is; with --like and --to keras,"
+                            " none leaves it behind (default: auto there, and tensors like any"
+                            " others with --to tf1 and --to tf2)")
     group.add_argument("--lr", type=float, metavar="X",
                        help="the learning rate, where it isn't stored")
     group.add_argument("--iterations", type=int, metavar="N",
@@ -167,21 +167,12 @@ def _hyper(text: str) -> tuple[str, float]:
         raise ArgumentTypeError("expected NAME=NUMBER") from None
 
 
-def _given(options: Namespace) -> dict[str, float]:
-    given = dict(options.hyper)
-    if options.lr is not None:
-        given["learning_rate"] = options.lr
-    if options.iterations is not None:
-        given["iterations"] = options.iterations
-    return given
-
-
 def _convert_optimizer(options: Namespace, progress: Progress) -> ConvertReport:
     from tfckpt.convert.relayout import convert_optimizer  # deferred, as below
 
     return convert_optimizer(
         options.path, options.output, to="legacy" if options.to == "tf2" else options.to,
-        kind=options.optimizer or "auto", given=_given(options), root=options.root,
+        kind=options.optimizer or "auto", given=given_values(options), root=options.root,
         names=options.names, data=options.data, overwrite=options.overwrite,
         dry_run=options.dry_run, progress=progress)
 
@@ -198,8 +189,8 @@ def _convert_like(options: Namespace, progress: Progress) -> ConvertReport:
     return run(
         options.path, options.output, options.like,
         names=read_pairs(options.map) if options.map else None,
-        options=LikeOptions(options.optimizer or "auto", _given(options), options.allow_missing,
-                            options.ema or "ignore"),
+        options=LikeOptions(options.optimizer or "auto", given_values(options),
+                            options.allow_missing, options.ema or "ignore"),
         data=options.data, overwrite=options.overwrite, dry_run=options.dry_run,
         progress=progress)
 
@@ -211,7 +202,7 @@ def _check_target(options: Namespace) -> None:
         UnsupportedError: Saying which.
     """
     if options.to == "keras":
-        _refuse(options, (*_FOR_OPTIMIZERS, *_FOR_FILES), "--to keras")
+        _refuse(options, ("ema", *_FOR_FILES), "--to keras")
         return
     _refuse(options, _FOR_MODELS, "anything but --to keras")
     if options.like:

@@ -6,7 +6,7 @@ import os
 from argparse import Namespace
 from typing import Any
 
-from tfckpt.cli.options import print_json, print_lines
+from tfckpt.cli.options import given_values, print_json, print_lines
 from tfckpt.errors import CheckpointError, MismatchError, UnsupportedError
 from tfckpt.keras.convert_model import (
     ModelReport,
@@ -33,6 +33,7 @@ def run_model(options: Namespace) -> int:
             config=options.config or _evidence(what), root=options.object,
             allow_missing=options.allow_missing, allow_unused=options.allow_unused,
             skip_mismatch=options.skip_mismatch, trust_order=options.trust_order,
+            optimizer=options.optimizer or "auto", given=given_values(options),
             overwrite=options.overwrite, dry_run=options.dry_run)
     except MismatchError as error:
         _save_map(options.save_map, error)
@@ -86,15 +87,22 @@ def _as_text(report: ModelReport, *, verbose: bool) -> list[str]:
     lines = str(report.load).splitlines()
     if verbose:
         lines += [f"  {item.key}  ->  {item.weight}  (by {item.how})" for item in report.load.found]
+    if report.state is not None:
+        lines.append(f"optimizer: {len(report.state.values)} values of {report.state.title}")
+        lines += [f"note: {note}" for note in report.state.notes]
     if report.verified is None:
         return [*lines, "Nothing written (--dry-run)."]
     return [*lines, f"{report.load.source} -> {report.target}",
-            f"verified: {report.verified} of {report.verified} weights bit-equal after reload"]
+            f"verified: {report.verified} of {report.verified} weights"
+            + (" and values of the optimizer" if report.state else "") + " bit-equal after reload"]
 
 
 def _as_json(report: ModelReport) -> dict[str, Any]:
     load = report.load
     return {"source": load.source, "target": report.target, "model": load.model,
+            "optimizer": None if report.state is None else {
+                "title": report.state.title, "values": len(report.state.values),
+                "notes": list(report.state.notes)},
             "written": report.verified is not None, "verified": report.verified,
             "found": [item._asdict() for item in load.found],
             "missing": [name for name, _ in load.missing],

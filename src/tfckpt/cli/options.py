@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
-from argparse import ArgumentParser, ArgumentTypeError
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Iterable
 from typing import Any
 
-__all__ = ["add_jobs", "add_json", "add_path", "print_json", "print_lines", "print_notes"]
+__all__ = ["add_jobs", "add_json", "add_path", "given_values", "print_json", "print_lines",
+           "print_notes"]
 
 _COLOURS = {"FAIL": "\x1b[1;31m", "ok": "\x1b[32m", "warning:": "\x1b[1;33m",
             "differ": "\x1b[1;31m", "!": "\x1b[1;31m", "~": "\x1b[33m", "-": "\x1b[31m",
@@ -31,6 +32,16 @@ def add_jobs(parser: ArgumentParser) -> None:
     """``--jobs``."""
     parser.add_argument("-j", "--jobs", type=_positive, metavar="N",
                         help="how many threads may read (default: one per core)")
+
+
+def given_values(options: Namespace) -> dict[str, float]:
+    """What ``--hyper``, ``--lr`` and ``--iterations`` say of an optimizer."""
+    given = dict(options.hyper)
+    if options.lr is not None:
+        given["learning_rate"] = options.lr
+    if options.iterations is not None:
+        given["iterations"] = options.iterations
+    return given
 
 
 def _positive(text: str) -> int:

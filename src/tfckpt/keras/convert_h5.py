@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import Mapping
 from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
 
 from tfckpt.convert.anatomy import Anatomy, read_anatomy
 from tfckpt.convert.like import LikeOptions, plan_like
@@ -23,7 +24,10 @@ from tfckpt.keras.optimizer_h5 import INNER, read_h5_anatomy
 from tfckpt.keras.placing import check_free, placed
 from tfckpt.keras.weights_h5 import OPTIMIZER, WeightsH5, is_weights_h5
 
-__all__ = ["convert_h5"]
+if TYPE_CHECKING:
+    import numpy as np
+
+__all__ = ["convert_h5", "read_output"]
 
 Path = str | os.PathLike[str]
 _WRAPPER_OWN = 4  # variables of a loss-scale wrapper before those of the optimizer inside
@@ -103,14 +107,15 @@ def _fill(source: Source, template: WeightsH5, plan: Plan, file: str) -> None:
     with open_h5(file, "r+") as target:
         for output in plan.outputs:
             path = template.paths[output.key]
-            values = _array(source, output)
+            values = read_output(source, output)
             target[path][...] = values
             inner = path.removeprefix(INNER)
             if inner != path:  # the wrapper stores them once more among its own
                 target[f"{OPTIMIZER}/vars/{int(inner) + _WRAPPER_OWN}"][...] = values
 
 
-def _array(source: Source, output: Output) -> object:
+def read_output(source: Source, output: Output) -> np.ndarray[Any, Any]:
+    """The values of an output of a plan, from the source that it takes others' over from."""
     import numpy as np  # deferred: as everywhere
 
     origin = output.origin

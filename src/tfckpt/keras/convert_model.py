@@ -9,10 +9,13 @@ from collections.abc import Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from tfckpt.convert.like import LikeOptions
+from tfckpt.convert.optimizers.table import KINDS
 from tfckpt.core.discovery import as_path
 from tfckpt.errors import MissingDependencyError, StorageError, UnsupportedError
 from tfckpt.keras.loading import load_weights, open_old
 from tfckpt.keras.oldconfig import find_config, read_config
+from tfckpt.keras.optimizer_live import OptimizerState, plan_state
 from tfckpt.keras.placing import ENDING, check_free, placed
 from tfckpt.keras.program import is_built
 from tfckpt.keras.reports import LoadReport
@@ -38,11 +41,13 @@ class ModelReport(NamedTuple):
         target: The file; nothing is there after a dry run.
         verified: How many weights were equal, bit for bit, when the file was read again; None
             after a dry run.
+        state: What the optimizer got; None if the model isn't compiled, or the source has none.
     """
 
     load: LoadReport
     target: str
     verified: int | None = None
+    state: OptimizerState | None = None
 
 
 def find_backend() -> str:
@@ -141,6 +146,7 @@ def convert_model(src: Path, dst: Path, model: Any, *,
                   config: Path | Mapping[str, Any] | None = None, root: str | None = None,
                   allow_missing: bool = False, allow_unused: bool = False,
                   skip_mismatch: bool = False, trust_order: bool = False,
+                  optimizer: str = "auto", given: Mapping[str, float] | None = None,
                   overwrite: bool = False, dry_run: bool = False) -> ModelReport:
     """Load old weights into a model, save them as Keras 3 does, and compare what was saved.
 
@@ -155,12 +161,16 @@ def convert_model(src: Path, dst: Path, model: Any, *,
         allow_unused: Whether the checkpoint may have more weights.
         skip_mismatch: Whether weights whose tensor has another shape keep their values.
         trust_order: Whether layers that nothing tells apart are taken in the model's order.
+        optimizer: Which optimizer the source's state is of, for a compiled model; ``"auto"``
+            believes its names, ``"none"`` leaves it behind. If it is one and the model isn't
+            compiled, the model is compiled with it.
+        given: Values of the optimizer that count more than the source's: ``learning_rate``.
         overwrite: Whether a file at ``dst`` is replaced.
         dry_run: Whether to stop before anything is written.
 
     Raises:
         MismatchError: Not everything has its place; with the table.
-        UnsupportedError: ``dst`` has another ending.
+        UnsupportedError: ``dst`` has another ending, or the optimizers don't keep the same.
         DestinationExistsError: Something is at ``dst``, or it is the source.
         StorageError: The file doesn't give back what was saved; it isn't at ``dst``.
     """
@@ -172,27 +182,63 @@ def convert_model(src: Path, dst: Path, model: Any, *,
     loading = load_weights(model, src, map=map, config=config, root=root,
                            allow_missing=allow_missing, allow_unused=allow_unused,
                            skip_mismatch=skip_mismatch, trust_order=trust_order)
+    state = _state(model, as_path(src), loading.report, LikeOptions(
+        optimizer, given or {}, allow_missing))
+    loaded = loading.report
+    if state is not None:
+        loaded = loaded._replace(left_aside={
+            role: n for role, n in loaded.left_aside.items() if role != "optimizer"})
     if dry_run:
-        return ModelReport(loading.report, target)
+        return ModelReport(loaded, target, state=state)
+    if state is not None:
+        state.assign()
     with placed(target) as waiting:
         model.save_weights(waiting)
-        verified = _compare(model, waiting, target)
-    return ModelReport(loading.report, target, verified)
+        verified = _compare(model, waiting, target, state)
+    return ModelReport(loaded, target, verified, state)
 
 
-def _compare(model: Any, file: str, target: str) -> int:
+def _state(model: Any, src: str, loaded: LoadReport, options: LikeOptions
+           ) -> OptimizerState | None:
+    """The state that the model's optimizer gets.
+
+    Raises:
+        UnsupportedError: An optimizer was asked for that can't be had.
+    """
+    import keras  # deferred: as above
+
+    kind = options.optimizer
+    if kind == "none":
+        return None
+    asked = kind != "auto" or bool(options.given)
+    if getattr(model, "optimizer", None) is None:
+        if not asked:
+            return None
+        name = KINDS[kind].keras if kind in KINDS else ""
+        if not hasattr(keras.optimizers, name or "-"):
+            raise UnsupportedError("the model isn't compiled, so it has no optimizer", got=kind,
+                                   hint="Have the function compile it.")
+        model.compile(optimizer=getattr(keras.optimizers, name)())
+    state = plan_state(model, src, loaded, options)
+    if state is None and asked:
+        raise UnsupportedError("there is no state of an optimizer", file=src)
+    return state
+
+
+def _compare(model: Any, file: str, target: str, state: OptimizerState | None) -> int:
     """Load a file into an emptied model, and count the weights that are as they were.
 
     Raises:
-        StorageError: Some aren't.
+        StorageError: Some aren't, or variables of the optimizer.
     """
     import numpy as np  # deferred: as everywhere
 
-    wanted = [_array(weight) for weight in model.weights]
-    for weight, value in zip(model.weights, wanted, strict=True):
+    kept = [*model.weights, *(variable for variable, _ in (state.values if state else ()))]
+    wanted = [_array(weight) for weight in kept]
+    for weight, value in zip(kept, wanted, strict=True):
         weight.assign(np.zeros_like(value))  # so that nothing passes for loaded that isn't
     model.load_weights(file)
-    wrong = [weight.path for weight, value in zip(model.weights, wanted, strict=True)
+    wrong = [weight.path for weight, value in zip(kept, wanted, strict=True)
              if _array(weight).tobytes() != value.tobytes()]
     if wrong:
         raise StorageError(
