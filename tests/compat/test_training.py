@@ -154,6 +154,14 @@ def test_the_next_step_in_keras_is_the_one_that_estimator_would_take(
                      "matched": sorted([*SLOTS, "beta1_power", "beta2_power", "global_step"])}
 
 
+def test_the_next_step_is_the_same_with_other_optimizers(run):
+    found = run("leave_with_each")
+    assert len(found) in {8, 12}
+    for name, (iterations, unused, apart) in found.items():
+        assert (iterations, unused) == (5, []), name
+        assert apart <= 1e-6, name
+
+
 def test_a_module_takes_over_what_it_has(run):
     found = run("leave_for_a_module")
     refused = found.pop("refused")

@@ -335,8 +335,8 @@ X = np.random.RandomState(0).rand(8, 4).astype(np.float32)
 Y = np.random.RandomState(1).rand(8, 1).astype(np.float32)
 
 
-def tf1_model(features, labels):
-    """Two dense layers in TF1's manner, their loss, and a step of Adam."""
+def tf1_model(features, labels, optimizer=None):
+    """Two dense layers in TF1's manner, their loss, and a step of an optimizer."""
     h = features
     for name, size in (("hidden", 3), ("out", 1)):
         with tf1.variable_scope(name):
@@ -345,7 +345,8 @@ def tf1_model(features, labels):
             h = tf.matmul(h, kernel) + bias
         h = tf.nn.relu(h) if name == "hidden" else h
     loss = tf.reduce_mean(tf.square(h - labels))
-    train = tf1.train.AdamOptimizer(0.05).minimize(loss, tf1.train.get_or_create_global_step())
+    made = optimizer or tf1.train.AdamOptimizer(0.05)
+    train = made.minimize(loss, tf1.train.get_or_create_global_step())
     return loss, train
 
 
@@ -366,7 +367,7 @@ def train_estimator(folder, steps):
         lambda: tf.data.Dataset.from_tensors((X, Y)).repeat(), steps=steps)
 
 
-def keras_model(which, optimizer):
+def keras_model(which, optimizer, **options):
     import importlib
 
     keras = tf.keras if which == "tf.keras" else importlib.import_module(which)
@@ -374,7 +375,7 @@ def keras_model(which, optimizer):
     model = keras.Sequential([keras.layers.Dense(3, activation="relu", name="hidden"),
                               keras.layers.Dense(1, name="out")])
     model(X)
-    return model, optimizers.Adam(0.05, epsilon=1e-8)  # TF1's; Keras has 1e-7
+    return model, getattr(optimizers, optimizer.removeprefix("legacy "))(0.05, **options)
 
 
 class Perceptron(tf.Module):
@@ -406,7 +407,7 @@ def leave(folder, trainer, which, optimizer, compiled=False):
 
     train = train_estimator if trainer == "estimator" else train_in_session
     train(folder, 4)
-    model, keras_optimizer = keras_model(which, optimizer)
+    model, keras_optimizer = keras_model(which, optimizer, epsilon=1e-8)  # TF1's; Keras has 1e-7
     if compiled:
         model.compile(optimizer=keras_optimizer, loss="mse")
     before = [np.array(value) for value in model.get_weights()]
@@ -421,17 +422,65 @@ def leave(folder, trainer, which, optimizer, compiled=False):
     if compiled:
         model.train_on_batch(X, Y)
     else:
-        with tf.GradientTape() as tape:
-            loss = tf.reduce_mean(tf.square(model(X) - Y))
-        variables = model.trainable_variables
-        gradients = tape.gradient(loss, [getattr(v, "value", v) if which == "keras" else v
-                                         for v in variables])
-        keras_optimizer.apply_gradients(zip(gradients, variables, strict=True))
+        keras_step(model, keras_optimizer, which)
     train(folder, 1)
     reader = tf.train.load_checkpoint(folder)
     found["apart"] = float(max(np.abs(reader.get_tensor(name) - value).max()
                                for name, value in zip(NAMES, model.get_weights(), strict=True)))
     return found
+
+
+# TF1's optimizer, and Keras's class with what it has other defaults for.
+OPTIMIZERS = {
+    "momentum": (lambda: tf1.train.MomentumOptimizer(0.05, 0.9), "SGD", {"momentum": 0.9}),
+    "Adagrad": (lambda: tf1.train.AdagradOptimizer(0.05), "Adagrad", {"epsilon": 1e-10}),
+    "RMSProp": (lambda: tf1.train.RMSPropOptimizer(0.05, momentum=0.9), "RMSprop",
+                {"rho": 0.9, "momentum": 0.9, "epsilon": 1e-10}),
+    "Ftrl": (lambda: tf1.train.FtrlOptimizer(0.05, l1_regularization_strength=0.01), "Ftrl",
+             {"l1_regularization_strength": 0.01}),
+}
+
+
+def leave_with_each(folder):
+    """The step after loading, by each optimizer of each Keras that is here.
+
+    Returns:
+        By the optimizer and the Keras: the steps counted, what was left, and how far the weights
+        are from those of TF1's step.
+    """
+    from tfckpt.tensorflow.leaving import load
+
+    kinds = ["tf.keras"] if tf.__version__.startswith("2.15") else ["keras", "tf_keras"]
+    found = {}
+    for name, (old, new, options) in OPTIMIZERS.items():
+        with tf1.Graph().as_default(), tf1.Session() as session:
+            _, train = tf1_model(tf.constant(X), tf.constant(Y), old())
+            session.run(tf1.global_variables_initializer())
+            for _ in range(4):
+                session.run(train)
+            path = tf1.train.Saver().save(session, os.path.join(folder, name, "model"))
+            session.run(train)
+            after = session.run([f"{name}/Read/ReadVariableOp:0" for name in NAMES])
+        for which in kinds:
+            for prefix in ("", "legacy ") if which != "keras" else ("",):
+                model, optimizer = keras_model(which, prefix + new, **options)
+                report = load(model, path, optimizer=optimizer)
+                keras_step(model, optimizer, which)
+                apart = max(np.abs(a - b).max() for a, b in
+                            zip(after, model.get_weights(), strict=True))
+                found[f"{name}, {prefix}{which}"] = [int(optimizer.iterations),
+                                                     list(report.unused), float(apart)]
+    return found
+
+
+def keras_step(model, optimizer, which):
+    """One step of training, without compiling anything."""
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_mean(tf.square(model(X) - Y))
+    variables = model.trainable_variables
+    gradients = tape.gradient(loss, [getattr(v, "value", v) if which == "keras" else v
+                                     for v in variables])
+    optimizer.apply_gradients(zip(gradients, variables, strict=True))
 
 
 def leave_for_a_module(folder):
