@@ -432,6 +432,53 @@ def same_tensors(first, second):
             np.array_equal(one[key], other[key]) for key in one)
 
 
+def in_a_saver(folder):
+    """A model's and its optimizer's variables in `Saver`, `Checkpoint` and what sets them."""
+    import keras
+    import tfckpt
+
+    model = keras.Sequential([keras.layers.Dense(2, name="dense")], name="net")
+    model.build((None, 3))
+    model.compile("adam")
+    model.optimizer.build(model.trainable_variables)
+    variables = [*model.variables, *model.optimizer.variables]
+    saver = tfckpt.Saver(list({id(variable): variable for variable in variables}.values()))
+    path = saver.save(None, os.path.join(folder, "names"))
+    kernel, bias = (np.asarray(value) for value in model.get_weights())
+    found = {"names": [[name, shape] for name, shape in tfckpt.list_variables(path)],
+             "stored": np.array_equal(tfckpt.load_variable(path, "net/dense/kernel"), kernel)}
+    objects = tfckpt.Checkpoint(weights=model.weights, rate=model.optimizer.variables[1])
+    by_path = objects.write(os.path.join(folder, "objects"))
+
+    def restored(restore):
+        for variable in model.weights:
+            variable.assign(9 * np.ones(variable.shape))
+        restore()
+        return all(map(np.array_equal, (kernel, bias), model.get_weights()))
+
+    dense = model.layers[0]
+    found["restored"] = [
+        restored(lambda: saver.restore(None, path)),
+        restored(lambda: objects.read(by_path).assert_consumed()),
+        restored(lambda: tfckpt.init_from_checkpoint(
+            path, {"net/dense/kernel": dense.kernel, "net/dense/bias": dense.bias})),
+        restored(lambda: tfckpt.warm_start(
+            {"net/dense/kernel": dense.kernel, "net/dense/bias": dense.bias}, path, "net"))]
+    with tfckpt.BackgroundSaves() as background:
+        later = background.save(saver, None, os.path.join(folder, "later"))
+        dense.bias.assign([5, 5])
+    found["background"] = tfckpt.load_variable(later, "net/dense/bias").tolist()
+    found["refused"] = []
+    for attempt in (lambda: tfckpt.Checkpoint(model), lambda: tfckpt.Checkpoint(model=model),
+                    lambda: tfckpt.Checkpoint(optimizer=model.optimizer)):
+        try:
+            attempt()
+            found["refused"].append("nothing was raised")
+        except tfckpt.CheckpointError as error:
+            found["refused"].append(str(error))
+    return found
+
+
 def written_later(folder):
     """Values that were taken to be written later, of a model that changes right after it."""
     import keras

@@ -200,6 +200,25 @@ def test_a_callback_saves_every_format_while_it_trains(tmp_path, torch_keras, tf
                                   for weight in ("bias", "kernel")]
 
 
+def test_variables_of_every_backend_go_into_saver_and_checkpoint(tmp_path, keras3):
+    found = keras3("in_a_saver", "keras_snippets", folder=tmp_path)
+    refused = found.pop("refused")
+    names = dict(found.pop("names"))
+    assert {name: names[name] for name in ("net/dense/bias", "net/dense/kernel")} == {
+        "net/dense/bias": [2], "net/dense/kernel": [3, 2]}
+    assert sorted(name.partition("/")[0] for name in names) == ["adam"] * 6 + ["net"] * 2
+    assert found == {"stored": True, "restored": [True] * 4, "background": [0.0, 0.0]}
+    if refused[0] == "nothing was raised":  # TensorFlow's backend, whose objects these are too
+        return
+    model = ("Models of Keras 3 are saved by tfckpt.keras.save_weights. A Saver takes their"
+             " variables: tfckpt.Saver(model.variables).")
+    assert refused == [
+        f"the root is nothing that a checkpoint can save: got Sequential\n{model}",
+        f"this is nothing that a checkpoint can save: got model=Sequential\n{model}",
+        "this is nothing that a checkpoint can save: got optimizer=Adam\nA Saver takes an"
+        " optimizer's variables: tfckpt.Saver(optimizer.variables)."]
+
+
 def test_what_is_written_later_are_the_values_of_the_call(tmp_path, torch_keras):
     assert torch_keras("written_later", "keras_snippets", folder=tmp_path) == [1.0, 1.0]
 

@@ -37,8 +37,6 @@ class TorchAdapter(Adapter):
         if isinstance(live, torch.optim.Optimizer):
             return ("The state of PyTorch's optimizers isn't saved: TensorFlow has no place for"
                     " it. Keep optimizer.state_dict() beside the checkpoint, with torch.save.")
-        if isinstance(live, nn.Module):
-            return "Models of Keras 3 are saved by tfckpt.keras.save_weights."
         return None
 
     def check_settable(self, leaves: Sequence[Any]) -> None:

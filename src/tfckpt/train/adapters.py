@@ -48,6 +48,7 @@ __all__ = ["Adapter", "adapters", "any_framework", "arrays_of", "assign_all", "c
 # Keras model is also TensorFlow's), the first adapter that knows it has it.
 _MODULES = {
     "tensorflow": "tfckpt.tensorflow.adapter",
+    "keras": "tfckpt.keras.adapter",
     "jax": "tfckpt.jax.adapter",
     "torch": "tfckpt.torch.adapter",
 }

@@ -93,8 +93,10 @@ class Checkpoint(Trackable):
         else:
             target = root() if isinstance(root, weakref.ref) else tracked(root)
         if not is_trackable(target) or (tree is not None and isinstance(tree, Variable)):
-            raise VariableTypeError("the root is nothing that a checkpoint can save",
-                                    got=repr(target if tree is None else root))
+            reason = why_not(target)
+            raise VariableTypeError(
+                "the root is nothing that a checkpoint can save", hint=reason,
+                got=type(target).__name__ if reason else repr(target if tree is None else root))
         self.__dict__["_root"] = root if isinstance(root, weakref.ref) else target
 
     def _trackable_children(self) -> dict[str, Any]:
