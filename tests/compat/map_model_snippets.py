@@ -152,6 +152,7 @@ def gpt2(prefix, seed, width, layers, heads, vocabulary, positions, inputs):
 def t5(prefix, seed, width, layers, heads, size, inner, vocabulary, buckets, gated, inputs):
     """T5 under mesh-tensorflow's names: version 1.0, or 1.1 with gates and an output of its own."""
     model = _Model(seed)
+    norm_name, last_name = ("rms_norm",) * 2 if gated else ("layer_norm", "final_layer_norm")
 
     def norm(x, name):
         with tf1.variable_scope(name):
@@ -184,15 +185,15 @@ def t5(prefix, seed, width, layers, heads, size, inner, vocabulary, buckets, gat
             for n in range(layers):
                 with tf1.variable_scope(f"block_{n:03}"):
                     with tf1.variable_scope("layer_000"):
-                        y = norm(x, "layer_norm")
+                        y = norm(x, norm_name)
                         y, bias = attention("SelfAttention", y, y, bias)
                         x += y
                     if memory is not None:
                         with tf1.variable_scope("layer_001"):
-                            x += attention("EncDecAttention", norm(x, "layer_norm"), memory, 0.0)[0]
+                            x += attention("EncDecAttention", norm(x, norm_name), memory, 0.0)[0]
                     with tf1.variable_scope("layer_001" if memory is None else "layer_002"):
-                        x += dense("DenseReluDense", norm(x, "layer_norm"))
-            return norm(x, "final_layer_norm")
+                        x += dense("DenseReluDense", norm(x, norm_name))
+            return norm(x, last_name)
 
     def build(ids, decoder_ids):
         with tf1.variable_scope("shared"):

@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from helpers import ROOT
+import tfckpt
+from helpers import ROOT, SHARED, needs_shared
+from tfckpt.convert.export import model_names
 from tfckpt.convert.mapfiles import read_map, shipped_names
 from tfckpt.convert.namemap import encode_map, parse_map
 from tfckpt.convert.resolving import resolve
@@ -288,6 +290,8 @@ SHIPPED = [
             "encoder.block.0.layer.1.DenseReluDense.wi.weight"}),
     ("hf-t5-v1.1", {
         "decoder/logits/kernel": "lm_head.weight",
+        "decoder/block_010/layer_002/rms_norm/scale": "decoder.block.10.layer.2.layer_norm.weight",
+        "decoder/rms_norm/scale": "decoder.final_layer_norm.weight",
         "encoder/block_000/layer_001/DenseReluDense/wi_1/kernel":
             "encoder.block.0.layer.1.DenseReluDense.wi_1.weight"}),
     ("hf-resnet", {
@@ -324,6 +328,17 @@ def test_shipped_map_leads_there_and_back(name, names):
 
 def test_every_shipped_map_is_in_the_table_of_this_test():
     assert {row[0] for row in SHIPPED} == set(shipped_names())
+
+
+@needs_shared
+def test_checkpoint_that_mesh_tensorflow_itself_wrote_is_covered():
+    with tfckpt.open(SHARED / "corpus" / "t5x-bfloat16-missing-shard" / "model.ckpt-0") as source:
+        names = model_names(source)
+    found = resolve(read_map("hf-t5-v1.1"), names)
+    assert found.problems == ()
+    assert [name for name, _ in found.left_out] == ["global_step"]
+    assert len(found.moves) == len(names) - 1
+    assert len(resolve(read_map("hf-t5"), names).problems) == 21
 
 
 def test_maps_of_efficientnet_are_what_the_tool_writes(monkeypatch, tmp_path):
