@@ -74,6 +74,63 @@ def keras_net():
     return Net()
 
 
+def keras_cells():
+    """Cells of Keras 2, and an attention as dense layers with heads and sizes in one axis."""
+    import tensorflow as tf
+
+    try:
+        import tf_keras as keras
+    except ImportError:
+        keras = tf.keras
+    layers = keras.layers
+
+    class Net(tf.Module):
+        def __init__(self):
+            super().__init__()
+            self.attention = tf.Module()
+            for name in ("query", "key", "value", "out"):
+                setattr(self.attention, name, layers.Dense(12))
+            self.lstm = layers.LSTMCell(12)
+            self.gru = layers.GRUCell(12, reset_after=True)
+            self.simple = layers.SimpleRNNCell(12)
+            self.conv = layers.Conv1D(12, 3, padding="same")
+
+        def __call__(self, images, ids):
+            x = tf.reshape(images[:, :2, :, :1], [2, 1, 12])
+            x = tf.concat([x, x * 2], 1)
+            query, key, value = (tf.reshape(layer(x), [2, 2, 2, 6]) for layer in (
+                self.attention.query, self.attention.key, self.attention.value))
+            scores = tf.nn.softmax(tf.einsum("bqhd,bkhd->bhqk", query, key) / 6 ** 0.5)
+            x = self.attention.out(tf.reshape(tf.einsum("bhqk,bkhd->bqhd", scores, value),
+                                              [2, 2, 12]))
+            x = self.conv(x)
+            zeros = tf.zeros([2, 12])
+            y, _ = self.lstm(x[:, 0], [zeros, zeros])
+            y, _ = self.gru(y, [x[:, 1]])
+            return self.simple(y, [x[:, 1]])[0]
+
+    return Net()
+
+
+def linen_cells():
+    import jax.numpy as jnp
+    from flax import linen as nn
+
+    class Net(nn.Module):
+        @nn.compact
+        def __call__(self, images, ids):
+            x = jnp.reshape(images[:, :2, :, :1], [2, 1, 12])
+            x = jnp.concatenate([x, x * 2], 1)
+            x = nn.MultiHeadDotProductAttention(2, name="attention")(x)
+            x = nn.Conv(12, (3,), name="conv")(x)
+            zeros = jnp.zeros([2, 12])
+            _, y = nn.OptimizedLSTMCell(12, name="lstm")((zeros, zeros), x[:, 0])
+            _, y = nn.GRUCell(12, name="gru")(x[:, 1], y)
+            return nn.SimpleCell(12, name="simple")(x[:, 1], y)[1]
+
+    return Net()
+
+
 def linen_net():
     import jax
     import jax.numpy as jnp

@@ -4,6 +4,7 @@ What begins with ``tf_`` runs in an environment with TensorFlow, the rest in ``k
 """
 
 import json
+import os
 import traceback
 
 import numpy as np
@@ -188,7 +189,7 @@ def kinds(folder):
     assert tree["device"].devices() == wanted["device"].devices()
 
     state = TrainState.create(apply_fn=None, params={"w": jnp.ones(2)}, tx=optax.adam(1.0))
-    saved = tfckpt.Checkpoint(state=state, fixed=freeze({"w": jnp.ones(2)})).save(
+    saved = tfckpt.Checkpoint(state=state, fixed=freeze({"a": {"w": jnp.ones(2)}})).save(
         folder + "/state")
     array, traced, gone = jnp.ones(2), [], jnp.ones(2)
     jax.jit(lambda value: traced.append(value) or value)(array)
@@ -201,7 +202,8 @@ def kinds(folder):
     with tfckpt.open(saved) as source:
         keys = [key.removesuffix("/.ATTRIBUTES/VARIABLE_VALUE") for key in source.index]
     return keys, [said(act) for act in (
-        lambda: tfckpt.Checkpoint(state=state, fixed=freeze({"w": jnp.ones(2)})).restore(saved),
+        lambda: tfckpt.Checkpoint(state=state, fixed=freeze({
+            "a": {"w": jnp.ones(2)}})).restore(saved),
         lambda: tfckpt.Saver({"w": array}).restore(None, tfckpt.Saver({"w": array}).save(
             None, folder + "/w")),
         lambda: tfckpt.Saver([array]), lambda: tfckpt.Checkpoint(array), late,
@@ -285,12 +287,12 @@ def tf1_run(path, restore):
         return session.run(outputs).tolist()
 
 
-def keras_run(path, restore):
+def keras_run(path, restore, model="keras_net"):
     """The same with Keras's layers and tf.train.Checkpoint."""
     import jax_models
     import tensorflow as tf
 
-    net = jax_models.keras_net()
+    net = getattr(jax_models, model)()
     images, ids = tf.constant(jax_models.IMAGES), tf.constant(jax_models.IDS)
     net(images, ids)
     checkpoint = tf.train.Checkpoint(net=net)
@@ -300,8 +302,9 @@ def keras_run(path, restore):
         for number, variable in enumerate(net.variables):
             variable.assign(jax_models.filled(variable.name.partition(":")[0], variable.shape,
                                               number))
-        bias = net.gru.cell.bias
-        bias.assign(bias.numpy() * np.where(np.arange(24).reshape(2, 12) < 20, 1, 0))
+        if model == "keras_net":  # what a GRU of NNX doesn't have
+            bias = net.gru.cell.bias
+            bias.assign(bias.numpy() * np.where(np.arange(24).reshape(2, 12) < 20, 1, 0))
         path = checkpoint.save(path)
     return path, net(images, ids).numpy().tolist()
 
@@ -363,6 +366,49 @@ def nnx_save(path):
     net = jax_models.nnx_net()
     tfckpt.jax.save(net, path, name="net", names=INSIDE, layouts={"depth": "depthwise(2)"})
     return net(jax_models.IMAGES, jax_models.IDS).tolist()
+
+
+def cells(path, saved):
+    """Cells of linen and an attention, from one that isn't split in heads, and back."""
+    import jax
+    import jax_models
+
+    import tfckpt.jax
+
+    net, inputs = jax_models.linen_cells(), (jax_models.IMAGES, jax_models.IDS)
+    loaded = tfckpt.jax.load(net.init(jax.random.key(0), *inputs), path)
+    outputs = net.apply(loaded.tree, *inputs).tolist()
+    fresh = net.init(jax.random.key(1), *inputs)
+    tfckpt.jax.save(fresh, saved, name="net", names={"attention/attention_output": "attention/out"},
+                    layouts={f"attention/{name}": "flat" for name in ("query", "key", "value",
+                                                                      "out")})
+    return outputs, list(loaded.report.notes), net.apply(fresh, *inputs).tolist()
+
+
+def sharded(folder):
+    """Arrays on two devices, saved and restored where they are; in a process of its own."""
+    import subprocess
+    import sys
+
+    code = f"""
+import jax, numpy as np, tfckpt, tfckpt.jax
+from jax.sharding import Mesh, NamedSharding, PartitionSpec as P
+halves = NamedSharding(Mesh(np.array(jax.devices()), ("x",)), P("x"))
+tree = {{"w": jax.device_put(np.arange(4.0, dtype="float32"), halves),
+        "b": jax.device_put(np.float32(1), jax.devices()[1])}}
+prefix = tfckpt.Checkpoint(tree=tree).save({folder!r} + "/sharded")
+old = dict(tree)
+tree.update(jax.tree.map(lambda leaf: leaf * 0, tree))
+tfckpt.Checkpoint(tree=tree).restore(prefix).assert_consumed()
+loaded = tfckpt.jax.load(jax.tree.map(lambda leaf: leaf * 0, tree), prefix).tree
+for found in (tree, loaded):
+    for name, leaf in found.items():
+        assert np.array_equal(leaf, old[name]) and leaf.sharding == old[name].sharding, name
+print(len(tree["w"].addressable_shards), tree["b"].devices() == {{jax.devices()[1]}})
+"""
+    environment = {**os.environ, "XLA_FLAGS": "--xla_force_host_platform_device_count=2"}
+    return subprocess.run([sys.executable, "-c", code], check=True, text=True, env=environment,
+                          stdout=subprocess.PIPE).stdout
 
 
 def refusals(folder):

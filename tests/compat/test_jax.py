@@ -48,11 +48,11 @@ def test_modules_of_nnx_with_their_optimizers(jax, tmp_path):
 
 def test_what_jax_has_besides_plain_arrays(jax, tmp_path):
     keys, said = jax("kinds", folder=tmp_path)
-    assert keys == ["_CHECKPOINTABLE_OBJECT_GRAPH", "fixed/w", "save_counter",
+    assert keys == ["_CHECKPOINTABLE_OBJECT_GRAPH", "fixed/a/w", "save_counter",
                     "state/opt_state/0/count", "state/opt_state/0/mu/w", "state/opt_state/0/nu/w",
                     "state/params/w", "state/step"]
     assert said == [
-        REFUSED.format("w, step, opt_state/0/count"),
+        REFUSED.format("step, a/w, opt_state/0/count"),
         REFUSED.format("the array itself"),
         "VariableTypeError: a Saver takes a list or dict of variables: got"
         " [Array([1., 1.], dtype=float32)]\n"
@@ -123,6 +123,24 @@ def test_nnx_takes_over_what_keras_trained_and_gives_it_back(jax, tf2, tmp_path)
     outputs = jax("nnx_save", path=tmp_path / "jax")
     _, restored = tf2("keras_run", "jax_snippets", path=tmp_path / "jax", restore=True)
     assert far(restored, outputs) < 1e-5
+
+
+def test_cells_of_linen_and_heads_that_are_not_split(jax, tf221, tmp_path):
+    path, wanted = tf221("keras_run", "jax_snippets", path=tmp_path / "keras", restore=False,
+                         model="keras_cells")
+    outputs, notes, fresh = jax("cells", path=path, saved=tmp_path / "jax")
+    assert far(outputs, wanted) < 1e-5
+    assert sum("(reshape)" in note for note in notes) == 7
+    assert sum("(gates)" in note or "(gru_" in note for note in notes) == 6
+    assert notes[-1] == ("taken for ordinary convolutions, as nothing tells: conv;"
+                         " layouts={layer: 'transposed'} says otherwise")
+    _, restored = tf221("keras_run", "jax_snippets", path=tmp_path / "jax", restore=True,
+                        model="keras_cells")
+    assert far(restored, fresh) < 1e-5
+
+
+def test_arrays_in_shards_stay_where_they_are(jax, tmp_path):
+    assert jax("sharded", folder=tmp_path) == "2 True\n"
 
 
 def test_what_is_missing_or_unclear_is_said_and_nothing_changes(jax, tmp_path):

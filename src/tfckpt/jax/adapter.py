@@ -13,8 +13,9 @@ from typing import Any
 
 from tfckpt.errors import VariableError
 from tfckpt.jax.arrays import is_value
+from tfckpt.jax.containers import is_container, is_nnx_variable
 from tfckpt.jax.places import Place
-from tfckpt.jax.trees import JaxTree, is_container, is_nnx_variable, place_of_variable
+from tfckpt.jax.trees import JaxTree, place_of_variable
 from tfckpt.train.adapters import Adapter
 
 __all__ = ["ADAPTER", "JaxAdapter"]

@@ -28,6 +28,7 @@ __all__ = ["Finding", "Move", "find_by_map", "find_by_match"]
 Path = tuple[str, ...]
 Shape = tuple[int, ...]
 
+_AUTOMATIC = re.compile(r"Conv_\d+$")  # Flax's own name of an ordinary one
 _TRANSPOSED = re.compile("transpose|deconv", re.IGNORECASE)
 
 
@@ -140,7 +141,9 @@ def find_by_match(source: Source, tree: Any, leaves: Sequence[Leaf], names: Mapp
     weighed = [leaf for leaf in leaves if not leaf.is_random]
     shapes = {shape for _, shape in here.heads.values()}
     layers = group_layers([(leaf.path, leaf.shape) for leaf in weighed])
-    choices = Choices(layouts, shapes, classes_of(tree), {leaf.shape for leaf in weighed})
+    words = {part for kind in ("plain", "full name", "path")
+             for _, name in here.names.of(kind, here.heads) for part in name.split("/")}
+    choices = Choices(layouts, shapes, classes_of(tree), {leaf.shape for leaf in weighed}, words)
     weights = {weight.name: weight for weight in weights_of(layers, choices)}
     directly = None if names else _find_directly(source, leaves, weights)
     if directly is not None:
@@ -171,7 +174,8 @@ def find_by_match(source: Source, tree: Any, leaves: Sequence[Leaf], names: Mapp
     near = {path: ", ".join(item.near) for item in report.missing for path in
             weights[item.key].paths}
     return Finding(moves, tuple(map(here.name, report.unused)), tuple(problems),
-                   frozenset(doubtful), near, _notes(report, weights, here))
+                   frozenset(doubtful), near,
+                   _notes(report, weights, here, choices))
 
 
 def _unclear_cells(layers: Mapping[Path, Layer], weights: Mapping[str, Weight], choices: Choices
@@ -224,7 +228,25 @@ def _move(weight: Weight, key: str) -> Move:
     return Move((key,), weight.paths, lambda arrays, shapes: weight.layout.out(arrays[0], shapes))
 
 
-def _notes(report: MatchReport, weights: Mapping[str, Weight], here: Side) -> tuple[str, ...]:
-    return tuple(f"{weights[pair.b].places} from {here.name(pair.a)}"
-                 f" {list(weights[pair.b].shape)} ({weights[pair.b].layout.name})"
-                 for pair in report.matched if weights[pair.b].layout is not SAME)
+def _notes(report: MatchReport, weights: Mapping[str, Weight], here: Side, choices: Choices
+           ) -> tuple[str, ...]:
+    """How weights lie on both sides where that isn't the same, and what was taken for granted."""
+    notes = [f"{weights[pair.b].places} from {here.name(pair.a)} {list(weights[pair.b].shape)}"
+             f" ({weights[pair.b].layout.name})"
+             for pair in report.matched if weights[pair.b].layout is not SAME]
+    layers = [layer for pair in report.matched if (layer := _maybe_transposed(
+        weights[pair.b], choices))]
+    if layers:
+        notes.append(f"taken for ordinary convolutions, as nothing tells: {', '.join(layers)};"
+                     " layouts={layer: 'transposed'} says otherwise")
+    return tuple(notes)
+
+
+def _maybe_transposed(weight: Weight, choices: Choices) -> str:
+    """The layer of a kernel that a ConvTranspose could have as well; or nothing."""
+    layer = weight.name.rpartition("/")[0]
+    shape = weight.shape
+    return layer if (weight.layout is SAME and weight.name.endswith("/kernel") and len(shape) > 2
+                     and shape[-1] == shape[-2] and layer not in choices.given
+                     and tuple(layer.split("/")) not in choices.classes
+                     and not _AUTOMATIC.match(layer.rpartition("/")[2])) else ""

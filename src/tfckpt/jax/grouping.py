@@ -81,14 +81,17 @@ class Choices:
         shapes: Shapes that the other side has, if it is known.
         classes: Classes of NNX's modules by their paths.
         own: Shapes that the tree itself has.
+        words: Parts of names that the other side has, if it is known.
     """
 
     def __init__(self, given: Mapping[str, str], shapes: Collection[Shape] | None = None,
-                 classes: Mapping[Path, str] | None = None, own: Collection[Shape] = ()) -> None:
+                 classes: Mapping[Path, str] | None = None, own: Collection[Shape] = (),
+                 words: Collection[str] | None = None) -> None:
         self.given = dict(given)
         self.shapes = shapes
         self.classes = classes or {}
         self.own = own
+        self.words = words
 
     def of(self, layer: Layer) -> str:
         """What was said of a layer, or nothing."""

@@ -21,6 +21,7 @@ classes, and need fewer of them.
     ================== ==========================================================================
     ``same``           a kernel as it is: an ordinary convolution
     ``transposed``     a ``ConvTranspose``. One that Flax named itself is known by its name
+    ``flat``           a kernel and a bias split in heads that TensorFlow has in one axis
     ``depthwise(m)``   a depthwise kernel with m (1 if none is given) outputs for a channel
     ``lstm_cell(f)``   TF1's ``LSTMCell`` with ``forget_bias`` f (1 if none is given);
                        ``basic_lstm_cell(f)`` likewise. ``keras`` is the default
@@ -38,7 +39,7 @@ from collections.abc import Iterator, Mapping
 
 from tfckpt.errors import FormatError, TensorNotFoundError, nearest
 from tfckpt.jax.grouping import Choices, Layer, Path, Shape, Weight, parse_choice
-from tfckpt.jax.layouts import RESHAPE, SAME, TRANSPOSED
+from tfckpt.jax.layouts import RESHAPE, TRANSPOSED
 from tfckpt.jax.recurrent import recurrent_weights
 
 __all__ = ["weights_of"]
@@ -81,7 +82,7 @@ def _plain_weights(layer: Layer, layers: Mapping[Path, Layer], choices: Choices
                    ) -> Iterator[Weight]:
     values = layer.values
     if "kernel" in values and len(values["kernel"][1]) > 2:
-        yield from _spatial(_renamed(layer, layers), choices)
+        yield from _spatial(layer, layers, choices)
         return
     is_norm = "scale" in values or "mean" in values or "var" in values
     for leaf in values:
@@ -99,28 +100,46 @@ def _is_rms(layer: Layer, choices: Choices) -> bool:
     return set(layer.values) == {"scale"} and "rms" in kind.lower()
 
 
-def _renamed(layer: Layer, layers: Mapping[Path, Layer]) -> Layer:
+def _renamed(layer: Layer, layers: Mapping[Path, Layer], choices: Choices) -> Layer:
     """The output of an attention has another name in Keras."""
-    if layer.path and layer.path[-1] == "out" and {"query", "key", "value"} <= set(
-            layers[layer.path[:-1]].below):
-        return layer._replace(path=(*layer.path[:-1], "attention_output"))
+    keras = "attention_output"
+    if choices.words is not None and keras not in choices.words:
+        return layer
+    if _is_output(layer, layers):
+        return layer._replace(path=(*layer.path[:-1], keras))
     return layer
 
 
-def _spatial(layer: Layer, choices: Choices) -> Iterator[Weight]:
+def _is_output(layer: Layer, layers: Mapping[Path, Layer]) -> bool:
+    return layer.path[-1:] == ("out",) and {"query", "key", "value"} <= set(
+        layers[layer.path[:-1]].below)
+
+
+def _spatial(layer: Layer, layers: Mapping[Path, Layer], choices: Choices) -> Iterator[Weight]:
     """Weights of a layer whose kernel has three axes or more."""
+    given, named = choices.of(layer), _renamed(layer, layers, choices)
     shape = layer.values["kernel"][1]
-    in_heads = _in_heads(layer, shape)
+    flat = _in_heads(layer, shape, is_output=_is_output(layer, layers))
     for leaf, (_, own) in layer.values.items():
-        if leaf != "kernel" or in_heads is not None:
-            flat = in_heads if leaf == "kernel" else (math.prod(own),)
-            is_flat = flat is not None and in_heads is not None and choices.prefers(flat, own)
-            yield layer.weight(leaf, leaf, RESHAPE if is_flat else SAME, flat if is_flat else None)
-        else:
+        if flat is not None:
+            yield _headed(named, leaf, flat if leaf == "kernel" else (math.prod(own),), given,
+                          choices)
+        elif leaf == "kernel":
             yield _convolution(layer, shape, choices)
+        else:
+            yield layer.weight(leaf, leaf)
 
 
-def _in_heads(layer: Layer, shape: Shape) -> Shape | None:
+def _headed(layer: Layer, leaf: str, flat: Shape, given: str, choices: Choices) -> Weight:
+    """A kernel or bias that is split in heads, and may not be in TensorFlow."""
+    own = layer.values[leaf][1]
+    kind = parse_choice(given, ("same", "flat"))[0] if given else ""
+    if flat != own and (kind == "flat" or (not kind and choices.prefers(flat, own))):
+        return layer.weight(leaf, leaf, RESHAPE, flat)
+    return layer.weight(leaf, leaf)
+
+
+def _in_heads(layer: Layer, shape: Shape, *, is_output: bool) -> Shape | None:
     """The shape of a kernel that is split in heads if it weren't; None if it isn't split."""
     bias = layer.values.get("bias")
     if bias is not None and len(bias[1]) > 1:
@@ -129,7 +148,7 @@ def _in_heads(layer: Layer, shape: Shape) -> Shape | None:
     if layer.path and len(shape) == 3:
         if layer.path[-1] in ("query", "key", "value"):
             return (shape[0], shape[1] * shape[2])
-        if layer.path[-1] == "attention_output":
+        if is_output:
             return (shape[0] * shape[1], shape[2])
     return None
 

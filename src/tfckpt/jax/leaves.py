@@ -15,8 +15,7 @@ from tfckpt.errors import VariableTypeError
 from tfckpt.format.dtypes import DType
 from tfckpt.jax.adapter import ADAPTER
 from tfckpt.jax.arrays import array_of, dtype_of, like, shape_of
-from tfckpt.jax.trees import (
-    JaxTree,
+from tfckpt.jax.containers import (
     box_of,
     is_leaf,
     is_nnx_module,
@@ -24,6 +23,7 @@ from tfckpt.jax.trees import (
     is_random,
     items_of,
 )
+from tfckpt.jax.trees import JaxTree
 from tfckpt.train.treenames import names_of_tree
 
 if TYPE_CHECKING:
