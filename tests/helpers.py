@@ -36,6 +36,12 @@ def golden_truths() -> Iterator[tuple[str, dict]]:
             yield str(truth.parent / name), tensors
 
 
+def far(got: list, wanted: list) -> float:
+    """The largest difference between lists of arrays."""
+    return max(float(np.abs(np.array(a) - np.array(b)).max())
+               for a, b in zip(got, wanted, strict=True))
+
+
 def files_of(prefix: str) -> dict[str, bytes]:
     """Name and contents of every file of a checkpoint."""
     folder, stem = os.path.split(prefix)

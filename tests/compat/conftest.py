@@ -57,3 +57,18 @@ def torch_keras():
 def keras3(request):
     """Keras 3 on each backend."""
     return live_module.live(*request.param)
+
+
+@pytest.fixture(scope="session")
+def saved(tmp_path_factory):
+    """Folder of a model that Keras 2 saved, and what it computes; each is made once."""
+    made = {}
+
+    def save(model):
+        if model not in made:
+            folder = tmp_path_factory.mktemp(model)
+            made[model] = folder, live_module.live("tf2.21")(
+                "save_old", "keras_snippets", model=model, folder=folder)
+        return made[model]
+
+    return save

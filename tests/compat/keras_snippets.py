@@ -91,6 +91,103 @@ def save_for_configs(folder):
     return wanted
 
 
+def save_cudnn(folder):
+    """A model of cuDNN's layers; Keras 2 itself puts their weights into layers that a CPU has."""
+    import tensorflow as tf
+    from keras.src.saving.legacy.hdf5_format import preprocess_weights_for_loading
+
+    keras = tf.keras
+    layers, cudnn = keras.layers, tf.compat.v1.keras.layers
+    keras.backend.clear_session()
+    i = keras.Input((4, 5))
+    x = layers.Bidirectional(cudnn.CuDNNGRU(3, return_sequences=True))(i)
+    x = cudnn.CuDNNLSTM(2, return_sequences=True)(x)
+    built = keras.Model(i, layers.Dense(2)(cudnn.CuDNNGRU(3)(x)))
+    fill(built)
+    at = os.path.join(folder, "cudnn")
+    os.makedirs(at)
+    built.save_weights(os.path.join(at, "weights"), save_format="tf")
+    built.save_weights(os.path.join(at, "weights.h5"))
+    with open(os.path.join(at, "model.json"), "w") as file:
+        file.write(built.to_json())
+    inputs = [keras_models.data(2, 4, 5)]
+    np.savez(at + ".npz", *inputs)
+    i = keras.Input((4, 5))
+    x = layers.Bidirectional(layers.GRU(3, return_sequences=True))(i)
+    x = layers.LSTM(2, return_sequences=True)(x)
+    plain = keras.Model(i, layers.Dense(2)(layers.GRU(3)(x)))
+    for old, new in zip(built.layers, plain.layers, strict=True):
+        new.set_weights(preprocess_weights_for_loading(new, old.get_weights()))
+    return outputs(plain, inputs)
+
+
+def save_two(folder):
+    """One checkpoint of two models of equal layers: what each computes."""
+    import tensorflow as tf
+
+    keras, models = old_keras(), []
+    for seed in (3, 4):
+        built, inputs = keras_models.build("named_towers", keras)
+        fill(built, seed)
+        models.append(built)
+    tf.train.Checkpoint(first=models[0], second=models[1]).write(os.path.join(folder, "two"))
+    return [outputs(built, inputs) for built in models]
+
+
+def load_options(cases):
+    """What loading into a model of one more layer, one less, or a larger one gives."""
+    import keras
+    import tfckpt.keras
+    from tfckpt.errors import CheckpointError
+
+    layers, found = keras.layers, []
+    for path, variant, options in cases:
+        keras.backend.clear_session()
+        i = keras.Input((4,))
+        a = layers.Dense(4, activation="tanh", name="left")(i)
+        b = layers.Dense(4, activation="relu", name="right")(i)
+        x = layers.Add()([a, b])
+        if variant == "more":
+            x = layers.BatchNormalization(name="norm")(x)
+        if variant != "less":
+            x = layers.Dense(5 if variant == "larger" else 4, name="last")(x)
+        built = keras.Model(i, x)
+        before = [as_array(weight.value).copy() for weight in built.weights]
+        try:
+            report = tfckpt.keras.load_weights(built, path, **options)
+            text = None
+        except CheckpointError as error:
+            text = str(error)
+        kept = [weight.path for weight, value in zip(built.weights, before, strict=True)
+                if np.array_equal(as_array(weight.value), value)]
+        found.append({"error": text, "kept": kept, "outputs": outputs(
+            built, [keras_models.data(3, 4)]), "how": text is None and report.how()})
+    return found
+
+
+def run_page(blocks, folder):
+    """What the blocks of docs/keras.md print."""
+    import contextlib
+    import io
+
+    import keras
+
+    model, inputs = keras_models.build("pieces", keras)
+    model.compile("sgd", "mse", run_eagerly=True)
+    names = {"model": model, "x": inputs[0], "y": np.zeros((3, 2), "float32")}
+    before, printed = os.getcwd(), []
+    os.chdir(folder)
+    try:
+        for code in blocks:
+            out = io.StringIO()
+            with contextlib.redirect_stdout(out):
+                exec(compile(code, "docs/keras.md", "exec"), names)
+            printed.append(out.getvalue())
+    finally:
+        os.chdir(before)
+    return printed
+
+
 def fed(name, inputs):
     """The inputs as the model takes them."""
     return [{"left": inputs[0], "right": inputs[1]}] if name == "nested" else inputs

@@ -2,46 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
-from pathlib import Path
+import shutil
 
-import numpy as np
 import pytest
 
 import tfckpt
-from helpers import ROOT, SHARED, needs_shared
-from tfckpt.convert.strip import strip
+from guide_blocks import blocks
+from helpers import ROOT, SHARED, far, needs_shared
 
 MODELS = ("towers", "named_towers", "twins", "attention", "residual", "pieces", "kinds", "chain")
 ZOO = SHARED / "fixtures" / "keras" / "tf2.15"
 ZOO_NAMES = sorted(path.name for path in ZOO.iterdir()) if ZOO.is_dir() else []
-OLD_MODELS = ("recurrent", "frames", "attending", "functions", "nested", "deferred", "numbers",
-              "volumes", "shared", "half")
 OTHER_ORDERS = ("made in another order", "added in another order", "all in another order")
-
-
-@pytest.fixture(scope="module")
-def saved(tmp_path_factory):
-    """Folder of a model that Keras 2 saved, and what it computes; each is made once."""
-    import live
-
-    made = {}
-
-    def save(model):
-        if model not in made:
-            folder = tmp_path_factory.mktemp(model)
-            made[model] = folder, live.live("tf2.21")("save_old", "keras_snippets", model=model,
-                                                      folder=folder)
-        return made[model]
-
-    return save
-
-
-def far(got, wanted) -> float:
-    return max(float(np.abs(np.array(a) - np.array(b)).max())
-               for a, b in zip(got, wanted, strict=True))
 
 
 @needs_shared
@@ -223,299 +196,83 @@ def test_what_is_written_later_are_the_values_of_the_call(tmp_path, torch_keras)
     assert torch_keras("written_later", "keras_snippets", folder=tmp_path) == [1.0, 1.0]
 
 
-# --------------------------------------------------------------------------------- optimizers
+# ------------------------------------------------------------------------------------- options
 
-# Each training that Keras 2 saved, the optimizer that goes on with it, and what isn't stored.
-TRAININGS = {
-    "Adam": ("Adam", {"amsgrad": True}, {}), "SGD": ("SGD", {"momentum": 0.9}, {}),
-    "legacy Adam": ("Adam", {}, {}),
-    "RMSprop": ("RMSprop", {"momentum": 0.5, "centered": True}, {}),
-    "TF1 Adam": ("Adam", {"learning_rate": 0.01, "epsilon": 1e-8}, {}),
-    "TF1 Momentum": ("SGD", {"momentum": 0.9}, {"learning_rate": 0.01})}
-
-
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory):
-    """Folder of trainings that Keras 2 and TF1's optimizers saved, and each one's next step."""
-    import live
-
-    folder = tmp_path_factory.mktemp("trained")
-    return folder, live.live("tf2.15")("train_old", "keras_snippets", folder=folder)
-
-
-def test_a_compiled_model_goes_on_with_the_training(trained, torch_keras):
-    folder, wanted = trained
-    found = torch_keras("train_on", "keras_snippets", folder=folder, cases=TRAININGS)
-    assert list(found) == list(wanted)
-    for name, (weights, verified, title, n_values, _) in found.items():
-        assert far(weights, wanted[name]) < 1e-6, name
-        assert verified == 6 + n_values
-        assert title == TRAININGS[name][0]
-    assert found["TF1 Adam"][4][-1] == (
-        "Not in the source, so the target's own: learning_rate 0.01.")
-
-
-def test_state_that_another_optimizer_has_no_use_for(trained, torch_keras):
-    folder, _ = trained
-    plain = folder / "Adam.weights"
-    strip(folder / "Adam", plain)
-    found = torch_keras("untrained", "keras_snippets", folder=folder, cases=[
-        ("Adam", "SGD", {}), ("Adam", "SGD", {"optimizer": "none"}), ("Adam", None, {}),
-        (plain, "adam", {}), (plain, "adam", {"given": {"learning_rate": 1}}),
-        ("Adam", None, {"optimizer": "bert"}), ("Adam", None, {"optimizer": "adam"}),
-        ("Adam", "muon", {}), ("SGD", "adam", {"optimizer": "adam"})])
-    assert found == [
-        f"the state of Adam can't become that of SGD (file {folder / 'Adam'})\n"
-        "Leave it behind with --optimizer none.", None, None, None,
-        f"there is no state of an optimizer (file {plain})",
-        "the model isn't compiled, so it has no optimizer: got bert\n"
-        "Have the function compile it.", "Adam",
-        "state can't be carried into this optimizer: got Muon\n"
-        "Leave it behind with --optimizer none.",
-        f"the state of SGD can't become that of Adam (file {folder / 'SGD'})\n"
-        "Leave it behind with --optimizer none."]
+def test_what_may_be_missing_unused_or_of_another_shape(saved, torch_keras):
+    folder, wanted = saved("named_towers")
+    path = folder / "weights"
+    cases = {
+        "missing": ("more", {}), "may be missing": ("more", {"allow_missing": True}),
+        "norm may be": ("more", {"allow_missing": "norm/"}),
+        "last may be": ("more", {"allow_missing": "last/"}),
+        "unused": ("less", {}), "may be unused": ("less", {"allow_unused": True}),
+        "last may be unused": ("less", {"allow_unused": "-2/"}),
+        "norm may be unused": ("less", {"allow_unused": "norm"}),
+        "shape": ("larger", {}), "skipped": ("larger", {"skip_mismatch": True}),
+        "nothing": ("", {}), "everything": ("", {
+            "allow_missing": True, "allow_unused": True, "skip_mismatch": True}),
+    }
+    found = dict(zip(cases, torch_keras("load_options", "keras_snippets", cases=[
+        (path, variant, options) for variant, options in cases.values()]), strict=True))
+    norm = [f"norm/{name}" for name in ("gamma", "beta", "moving_mean", "moving_variance")]
+    last = ["last/kernel", "last/bias"]
+    start = f"6 of 10 weights of functional were found (file {path})\n"
+    for case in ("missing", "last may be"):
+        assert found[case]["error"].startswith(
+            start + "  missing: norm/gamma [4]: nothing in the checkpoint is like it\n")
+        assert "allow_missing=True keeps the model's own values" in found[case]["error"]
+    for case in ("may be missing", "norm may be"):
+        assert found[case]["error"] is None
+        assert found[case]["kept"] == norm
+        assert found[case]["how"] == {"name": 6}
+    for case in ("unused", "norm may be unused"):
+        assert found[case]["error"].startswith(
+            f"4 of 4 weights of functional were found (file {path})\n"
+            "  unused:  layer_with_weights-2/bias: nothing in the model is like it\n"
+            "  unused:  layer_with_weights-2/kernel: nothing in the model is like it\n")
+        assert "allow_unused=True leaves tensors behind" in found[case]["error"]
+    for case in ("may be unused", "last may be unused"):
+        assert (found[case]["error"], found[case]["kept"]) == (None, [])
+    assert found["shape"]["error"].startswith(
+        f"4 of 6 weights of functional were found (file {path})\n"
+        "  shape:   last/kernel [4,5]: layer_with_weights-2/kernel is [4,4]\n"
+        "  shape:   last/bias [5]: layer_with_weights-2/bias is [4]\n")
+    assert "skip_mismatch=True keeps values where shapes differ" in found["shape"]["error"]
+    assert found["skipped"]["kept"] == last
+    for case, result in found.items():
+        if result["error"]:  # all of it was left as it was
+            assert len(result["kept"]) == {"more": 10, "less": 4}.get(cases[case][0], 6), case
+    for case in ("nothing", "everything"):
+        assert far(found[case]["outputs"], wanted) < 1e-5
 
 
-# ------------------------------------------------------------------------- on the command line
-
-MODULE = '''
-"""Models of a user's own, found in the folder that the command is called in."""
-
-import keras
-import keras_models
-
-
-def towers():
-    return keras_models.build("towers", keras)[0]
-
-
-def named():
-    return keras_models.build("named_towers", keras)[0]
-
-
-def unbuilt():
-    return keras.Sequential([keras.layers.Dense(3)])
+def test_root_says_which_of_two_models_it_is(tmp_path, torch_keras, tf221):
+    wanted = tf221("save_two", "keras_snippets", folder=tmp_path)
+    path = tmp_path / "two"
+    refused, first, second, third = torch_keras("load_options", "keras_snippets", cases=[
+        (path, "", {}), (path, "", {"root": "first"}), (path, "", {"root": "second"}),
+        (path, "", {"root": "third"})])
+    assert refused["error"] == (
+        "several objects of the checkpoint may be the model: got first, second\n"
+        "Say which with root=NAME.")
+    assert far(first["outputs"], wanted[0]) < 1e-5
+    assert far(second["outputs"], wanted[1]) < 1e-5
+    assert third["error"] == (
+        "the checkpoint holds no object of this name (tensor 'third')\n"
+        "It has: first, second.")
 
 
-answer = 42
-'''
-
-
-@pytest.fixture
-def convert(tmp_path):
-    """`tfckpt convert --to keras` in an environment without TensorFlow."""
-    import live
-
-    live.live("keras3", "torch")
-    (tmp_path / "mine.py").write_text(MODULE)
-    environment = {name: value for name, value in os.environ.items() if name != "KERAS_BACKEND"}
-
-    def run(*arguments):
-        done = subprocess.run(
-            [live.ENVS / "keras3" / "bin" / "python", "-m", "tfckpt.cli.main", "convert", "--to",
-             "keras", *map(str, arguments)], cwd=tmp_path, capture_output=True, text=True,
-            check=False, env={**environment, "PYTHONPATH": os.pathsep.join(
-                [str(ROOT / "src"), str(Path(__file__).parent)])})
-        return done.returncode, done.stdout, done.stderr
-    return run
-
-
-def test_the_command_writes_weights_that_keras_3_loads(saved, convert, tmp_path, torch_keras):
-    folder, wanted = saved("towers")
-    weights, target = folder / "weights", tmp_path / "new" / "towers.weights.h5"
-    old = ("--config", folder / "config of the old model.json", "--model", "mine:towers")
-    status, out, _ = convert(weights, *old, "-o", target, "--dry-run")
-    assert (status, target.exists()) == (0, False)
-    assert out.endswith("\nNothing written (--dry-run).\n")
-    assert "  layer_with_weights-2/kernel" in out
-    assert convert(weights, *old, "-o", target)[:2] == (0, (
-        "6 of 6 model weights loaded (6 by config).\n"
-        f"{weights} -> {target}\n"
-        "verified: 6 of 6 weights bit-equal after reload\n"))
-    assert os.listdir(target.parent) == ["towers.weights.h5"]
-    got = torch_keras("load_own", "keras_snippets", model="towers", path=target)
-    assert far(got, wanted) < 1e-5
-    status, out, err = convert(weights, *old, "-o", target)
-    assert (status, out) == (2, "")
-    assert err == (f"error: something is there already (file {target})\n"
-                   "Replace it with --overwrite.\n")
-    status, out, _ = convert(weights, *old, "-o", target, "--overwrite", "--json")
-    assert status == 0
-    assert json.loads(out)["verified"] == 6
-    assert {item["how"] for item in json.loads(out)["found"]} == {"config"}
-
-
-def test_what_cannot_be_told_apart_is_a_map_to_fill_in(saved, convert, tmp_path):
-    folder, _ = saved("towers")
-    target = tmp_path / "towers.weights.h5"
-    status, out, err = convert(folder / "weights", "--model", "mine:towers", "-o", target,
-                               "--save-map", tmp_path / "map.json")
-    assert (status, out, target.exists()) == (2, "", False)
-    assert "which is which?" in err
-    assert err.endswith(
-        f"Nothing was loaded. Fill in {tmp_path / 'map.json'}, where a question mark stands"
-        f" before the weights to choose from, and give it as --map {tmp_path / 'map.json'}.\n")
-    lines = json.loads((tmp_path / "map.json").read_text())
-    filled = {key: options[2:].split(", ")[int(key[19])] for key, options in lines.items()}
-    (tmp_path / "map.json").write_text(json.dumps(filled))
-    status, out, err = convert(folder / "weights", "--model", "mine:towers", "-o", target, "--map",
-                               tmp_path / "map.json")
-    assert (status, err) == (0, "")
-    assert "6 of 6 model weights loaded (4 by map, 2 by order)" in out
-
-
-@pytest.mark.parametrize(("model", "output", "message"), [
-    (None, "a.weights.h5",
-     "error: a .weights.h5 of Keras 3 needs the model: names in it are those of its layers\n"
-     "Give --model package.module:function, a function that makes it, or --model model.json,"
-     " what to_json() of the old one gave; or --like FILE.weights.h5, one that it saved.\n"),
-    ("mine:towers", "a.h5",
-     "error: Keras 3 reads weights only from files with another ending: expected a name that ends"
-     " in .weights.h5, got a.h5\n"),
-    ("mine", "a.weights.h5",
-     "error: this names no model: expected package.module:function, got mine\n"),
-    ("mine:none", "a.weights.h5",
-     "error: the model can't be found: module 'mine' has no attribute 'none': got mine:none\n"),
-    ("mine:answer", "a.weights.h5",
-     "error: this is no Keras 3 model: got mine:answer: int\n"),
-    ("mine:unbuilt", "a.weights.h5",
-     "error: the model isn't built, so it has no weights yet: got mine:unbuilt\n"
-     "Have the function call it once, or model.build(input_shape).\n"),
-])
-def test_models_that_are_none(saved, convert, model, output, message):
-    folder, _ = saved("towers")
-    chosen = () if model is None else ("--model", model)
-    assert convert(folder / "weights", *chosen, "-o", output) == (2, "", message)
-
-
-@pytest.fixture(scope="module")
-def old_models(tmp_path_factory):
-    """Folder of models that only Keras 2 builds, and what each computes."""
-    import live
-
-    folder = tmp_path_factory.mktemp("configs")
-    return folder, live.live("tf2.15")("save_for_configs", "keras_snippets", folder=folder)
-
-
-# JAX compiles every operation of every model; where the others agree, it has nothing to add.
-without_jax = pytest.mark.parametrize(
-    "keras3", [("keras3", "torch"), ("tf2.21", "tensorflow")], indirect=True,
-    ids=lambda item: item[1])
-
-
-@without_jax
-@pytest.mark.parametrize("name", OLD_MODELS)
-def test_a_config_of_keras_2_is_a_model_of_keras_3(old_models, keras3, name):
-    folder, wanted = old_models[0] / name, old_models[1][name]
-    pairs = [("model.json", "weights"), ("saved_model", "saved_model")]
-    if name != "frames":  # whose .h5 doesn't say which of two normalizations is inside the other
-        pairs.append(("whole.h5", "whole.h5"))
-    for file, weights in pairs:
-        if (folder / file).exists():
-            got = keras3("revive", "keras_snippets", file=folder / file, path=folder / weights)
-            assert far(got, wanted) < 1e-5, file
-
-
-@needs_shared
-@without_jax
-@pytest.mark.parametrize("name", [name for name in ZOO_NAMES if name not in (
-    "subclassed",  # to_json() refuses it
-    "preprocessing")])  # its vocabulary was adapted, and is in no file
-def test_configs_of_the_zoo_are_models_of_keras_3(keras3, name):
-    found = keras3("revive_zoo", "keras_snippets", folder=ZOO / name)
-    if name == "preprocessing_fixed" and keras3.version == "keras3":
-        assert found == (
-            "Keras 3 makes no model of this config: StringLookup 'lookup': Layer StringLookup"
-            " requires TensorFlow. Install it via `pip install tensorflow`."
-            f" (file {ZOO / name / 'model.json'})\n{WRITE_IT}")
-    else:
-        assert found < 1e-5
-
-
-WRITE_IT = "Write the model as a function, and name that: --model package.module:function."
-START = "Keras 3 makes no model of this config: "
-
-
-def sequential(*layers):
-    return {"class_name": "Sequential", "config": {"name": "s", "layers": [
-        {"class_name": name, "config": {"name": f"layer_{n}", **config}}
-        for n, (name, config) in enumerate(layers)]}}
-
-
-def test_configs_that_are_no_model_name_every_layer(torch_keras):
-    function = {"class_name": "TFOpLambda", "name": "tf.fft", "inbound_nodes": [["a", 0, 0, {}]],
-                "config": {"name": "tf.fft", "function": "signal.fft"}}
-    entry = {"class_name": "InputLayer", "name": "a", "inbound_nodes": [],
-             "config": {"name": "a", "batch_input_shape": [None, 4]}}
-    graph = {"name": "g", "input_layers": [["a", 0, 0]], "output_layers": [["b", 0, 0]]}
-    stuck = {"class_name": "Dense", "name": "b", "config": {"name": "b", "units": 2},
-             "inbound_nodes": [[["c", 0, 0, {}]]]}
-    found = torch_keras("refusals", "keras_snippets", configs=[
-        sequential(("LSTM", {"units": 2, "time_major": True}), ("Lambda", {"function": "x"}),
-                   ("LocallyConnected1D", {"filters": 2}), ("deserialize", {"config": {}}),
-                   ("TFSMLayer", {"filepath": "x"}),
-                   ("TimeDistributed", {"layer": {"class_name": "Mine", "config": {}}}),
-                   ("Dense", {"units": 2, "bias_initializer": {"class_name": "get",
-                                                               "config": {}}})),
-        {"class_name": "Functional", "config": {**graph, "layers": [entry, function]}},
-        {"class_name": "Functional", "config": {**graph, "layers": [entry, stuck]}},
-        {"class_name": "Mine", "config": {**graph, "layers": [entry]}},
-        sequential(("InputLayer", {"batch_input_shape": [None, 4]}), ("Dense", {"units": -1})),
-        sequential(("InputLayer", {"batch_input_shape": [None, 4]}),
-                   ("Dense", {"units": 1, "phase": 2}))])
-    assert found == [
-        f"{START}LSTM 'layer_0': time_major=True is nothing that Keras 3 can compute;"
-        " Lambda 'layer_1': a Lambda is Python code, and code of a config is never run;"
-        " LocallyConnected1D 'layer_2': Keras 3 has no such layer;"
-        " deserialize 'layer_3': Keras 3 has no such layer;"
-        " TFSMLayer 'layer_4': Keras 3 has no such layer;"
-        " Mine: Keras 3 has no such layer;"
-        f" Dense 'layer_6': Keras 3 has no bias_initializer get\n{WRITE_IT}",
-        f"{START}TFOpLambda 'tf.fft': tf.signal.fft isn't known in Keras 3\n{WRITE_IT}",
-        f"{START}inputs of b are none of its layers\n{WRITE_IT}",
-        f"{START}Mine 'g': the model is a class of the program's own\n{WRITE_IT}",
-        f"{START}Dense 'layer_1': Received an invalid value for `units`, expected a positive"
-        f" integer. Received: units=-1\n{WRITE_IT}",
-        f"{START}Dense 'layer_1': Unrecognized keyword arguments passed to Dense:"
-        f" {{'phase': 2}}\n{WRITE_IT}"]
-
-
-def test_a_config_beside_the_weights_is_the_model_and_tells_its_layers_apart(
-        old_models, convert, tmp_path):
-    folder = old_models[0] / "shared"
-    assert convert(folder / "weights", "-o", tmp_path / "a.weights.h5") == (0, (
-        f"model: made from the config in {folder / 'model.json'}\n"
-        "5 of 5 model weights loaded (5 by order).\n"
-        f"{folder / 'weights'} -> {tmp_path / 'a.weights.h5'}\n"
-        "verified: 5 of 5 weights bit-equal after reload\n"), "")
-
-
-def test_the_config_that_a_model_was_made_from_tells_its_layers_apart(
-        saved, convert, tmp_path, torch_keras):
-    folder, wanted = saved("towers")
-    target = tmp_path / "a.weights.h5"
-    status, out, err = convert(folder / "weights", "--model",
-                               folder / "config of the old model.json", "-o", target)
-    assert (status, out.partition("\n")[0], err) == (
-        0, "6 of 6 model weights loaded (6 by config).", "")
-    assert far(torch_keras("load_own", "keras_snippets", model="towers", path=target),
-               wanted) < 1e-5
-
-
-def test_a_file_without_a_config_is_no_model(saved, convert):
-    folder, _ = saved("towers")
-    assert convert(folder / "weights", "--model", folder / "weights.h5", "-o", "a.weights.h5") == (
-        2, "", "error: no config of a model is in the file or beside it"
-               f" (file {folder / 'weights.h5'})\n{WRITE_IT}\n")
-
-
-def test_the_command_takes_the_optimizer_along(trained, convert, tmp_path):
-    source, target = trained[0] / "TF1 Adam", tmp_path / "a.weights.h5"
-    assert convert(source, "--model", "mine:named", "--optimizer", "adam", "--lr", "0.02", "-o",
-                   target) == (0, (
-        "6 of 6 model weights loaded (6 by name). Unused in checkpoint: 1 other.\n"
-        "optimizer: 14 values of Adam\n"
-        "note: Keras 3 on TensorFlow adds up the squares of a gradient's parts where a batch uses"
-        " one row of an embedding several times; the others square the sum.\n"
-        f"{source} -> {target}\n"
-        "verified: 20 of 20 weights and values of the optimizer bit-equal after reload\n"), "")
+def test_the_blocks_of_the_page_print_what_it_says(saved, tmp_path, torch_keras):
+    folder, _ = saved("pieces")
+    (tmp_path / "old").mkdir()
+    for ending in (".index", ".data-00000-of-00001"):
+        shutil.copy(folder / f"weights{ending}", tmp_path / "old" / f"ckpt{ending}")
+    page = blocks((ROOT / "docs" / "keras.md").read_text(encoding="utf-8"))
+    printed = torch_keras("run_page", "keras_snippets", blocks=[block.code for block in page],
+                          folder=tmp_path)
+    assert printed == [block.expected for block in page]
+    assert len(page) == 3
+    written = sorted(os.listdir(tmp_path / "new") + os.listdir(tmp_path / "run"))
+    assert [name for name in written if name.endswith((".index", ".h5"))] == [
+        "at-1-tf1.index", "at-1.index", "at-1.weights.h5", "net.index", "tf1.index", "tf2.index",
+        "weights.index"]
