@@ -11,6 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tfckpt.train.modules import Module
+from tfckpt.train.variables import Variable
+
 ROOT = Path(__file__).resolve().parent.parent
 GOLDENS = ROOT / "tests" / "goldens"
 EXAMPLE = ROOT / "examples" / "tf1" / "model.ckpt-7"
@@ -56,3 +59,11 @@ def copy_checkpoint(prefix: str | Path, folder: Path, name: str | None = None) -
     for file, data in files_of(str(prefix)).items():
         (folder / ((name or stem) + file[len(stem):])).write_bytes(data)
     return str(folder / (name or stem))
+
+
+def net(**children) -> Module:
+    """A module with these children; a number becomes a variable."""
+    made = Module(name="net")
+    for name, child in children.items():
+        setattr(made, name, Variable(float(child)) if isinstance(child, (int, float)) else child)
+    return made

@@ -19,9 +19,10 @@ import tfckpt
 from helpers import EXAMPLE, GOLDENS, ROOT, SHARED, golden_truths, needs_shared
 from tfckpt.core import elements
 from tfckpt.core.arrays import array_output
+from tfckpt.core.bundle import BundleSource
 from tfckpt.core.differences import Aside, Delta
 from tfckpt.core.elements import Tally, Tolerance
-from tfckpt.core.origin import Given, Part, Sliced
+from tfckpt.core.origin import Given, Part, Reuse, Sliced
 from tfckpt.core.pairing import Names, pair_names
 from tfckpt.core.plan import Output, Plan
 from tfckpt.core.writer import write_plan
@@ -270,6 +271,35 @@ def test_quick_believes_checksums_and_reads_what_has_others(tmp_path):
     damage(report.b, 1)  # in "same"; this is what quick doesn't see
     assert kinds(tfckpt.diff(report.a, report.b, quick=True))["same"] == "same"
     assert kinds(tfckpt.diff(report.a, report.b))["same"] == "unreadable"
+
+
+class Counting(BundleSource):
+    """A checkpoint that counts how often a tensor is read."""
+
+    n_read = 0
+
+    def stream(self, entry):
+        self.n_read += 1
+        return super().stream(entry)
+
+
+def test_a_region_that_many_keys_have_is_read_once(tmp_path):
+    """An index of a few bytes a key could else have a big file read thousands of times."""
+    prefixes = []
+    for name, value in (("a", 1), ("b", 2)):
+        one = write(tmp_path / name / "one", {"w": np.full(1 << 15, value, np.float32)})
+        with tfckpt.open(one) as source:
+            entry = source.index["w"]
+            outputs = [Output(f"k{n}", entry.dtype, entry.shape, Reuse(source, entry))
+                       for n in range(50)]
+            write_plan(Plan(tuple(outputs), "name-based"), str(tmp_path / name / "many"))
+        prefixes.append(tmp_path / name / "many")
+    with Counting(str(prefixes[0])) as a, Counting(str(prefixes[1])) as b:
+        report = tfckpt.diff(a, b)
+        assert {tensor.delta for tensor in report.tensors} == {
+            Delta(1 << 15, 1 << 15, 1.0, 0.5, (0,))}
+        assert report.counts == {"values": 50}
+        assert (a.n_read, b.n_read) == (1, 1)
 
 
 def test_a_missing_data_file_is_told_of_each_tensor(tmp_path):

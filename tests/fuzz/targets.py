@@ -6,11 +6,14 @@ Used by tools/fuzz.py, by the tests beside this file and by atheris. A target re
 
 from __future__ import annotations
 
+import json
 import os
 import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
+
+import numpy as np
 
 import tfckpt
 from tfckpt.convert.ema import plan_ema
@@ -50,6 +53,9 @@ from tfckpt.format import (
 )
 from tfckpt.format.dtypes import DTYPES, dtype_named
 from tfckpt.format.runs import parse_heads, parse_numbers, parse_runs
+from tfckpt.keras.oldconfig import colours_of, read_config
+from tfckpt.keras.saved import Saved
+from tfckpt.train.vocabulary import VocabInfo, remap
 
 __all__ = ["TARGETS", "Target", "run"]
 
@@ -195,6 +201,54 @@ def _torch_pickle(data: bytes) -> None:
 
 def _text(data: bytes) -> None:
     slices.parse_slice_spec(data.decode("latin-1"))
+
+
+def _scratch(name: str, data: bytes) -> Path:
+    """A file of these bytes."""
+    path = _FOLDER / f"tfckpt-fuzz-{os.getpid()}-{name}"
+    path.write_bytes(data)
+    return path
+
+
+def _vocabulary(data: bytes) -> None:
+    """Any bytes as the old vocabulary, and as the new one."""
+    file, other = _scratch("words", data), _scratch("others", b"b\na\n")
+    for new, old in ((other, file), (file, other)):
+        info = VocabInfo(new, 2, num_oov_buckets=1, old_vocab=old)
+        try:
+            remap(np.zeros((4, 1), np.float32), info, (3, 1), dtype_named("float32"))
+        except CheckpointError:
+            continue
+
+
+def _old_configs() -> list[bytes]:
+    dense = {"class_name": "Dense", "config": {"name": "a", "units": 2, "activation": "relu"}}
+    start = {"class_name": "InputLayer", "config": {"name": "i"}, "name": "i", "inbound_nodes": []}
+    inner = {"class_name": "Sequential", "name": "s",
+             "config": {"name": "s", "layers": [{**dense, "name": "b"}]},
+             "inbound_nodes": [[["a", 0, 0, {}]]]}
+    add = {"class_name": "Add", "config": {"name": "c"}, "name": "c",
+           "inbound_nodes": [[["a", 0, 0, {}], ["s", 1, 0, {"mask": ["a", 0, 0]}]]]}
+    layers = [start, {**dense, "name": "a", "inbound_nodes": [[["i", 0, 0, {}]]]}, inner, add]
+    functional = {"class_name": "Functional", "config": {
+        "name": "m", "layers": layers, "input_layers": [["i", 0, 0]],
+        "output_layers": [["c", 0, 0]]}}
+    return [json.dumps(model).encode() for model in (functional, {
+        "class_name": "Sequential", "config": {"name": "m", "layers": [dense, dense]}})]
+
+
+def _old_config(data: bytes) -> None:
+    """A config beside a checkpoint, which has as many layers, or layers of the same names."""
+    config = read_config(_scratch("config", data))
+    layers = config["config"]["layers"][:1000]
+    numbered, named = Saved("model"), Saved("model", by_name=True)
+    numbered.every_layer = [Saved(str(n)) for n in range(len(layers))]
+    named.every_layer = [Saved(name) for name in "abcis"]
+    for root in (numbered, named):
+        try:
+            colours_of(config, root)
+        except CheckpointError:
+            continue
 
 
 class _Bundle:
@@ -358,6 +412,8 @@ TARGETS: dict[str, Target] = {
     "msgpack file": _file(".msgpack"),
     "torch pickle": Target(_pickles, _torch_pickle),
     "npy header": Target(lambda: [npy.encode_npy_header("<f4", (2, 3))], npy.parse_npy_header),
+    "vocabulary file": Target(lambda: [b"a\nb\n", b"a\r\nb c\r\n\xff"], _vocabulary),
+    "old config file": Target(_old_configs, _old_config),
     "V1 file": Target(_v1, lambda data: _V1.run(data)),
     "V1 file's rows": Target(_v1, lambda data: _V1.run(data), rows=True),
     **{f"index of {name}": _bundle(name, ".index") for name in BUNDLES},

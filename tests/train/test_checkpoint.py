@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 import tfckpt
-from helpers import SHARED, files_of, needs_shared
+from helpers import SHARED, files_of, needs_shared, net
 from tfckpt.core.plan import Plan, given_string
 from tfckpt.core.writer import write_plan
 from tfckpt.errors import (
@@ -32,7 +32,6 @@ from tfckpt.format.objectgraph import OBJECT_GRAPH_KEY, Attribute, Child, Node, 
 from tfckpt.train.checkpoint import Checkpoint
 from tfckpt.train.graphs import Graph
 from tfckpt.train.loadreport import MatchError, Mismatch, Missing, RestoreError
-from tfckpt.train.modules import Module
 from tfckpt.train.objects import PythonState, Trackable
 from tfckpt.train.optimizer import Optimizer
 from tfckpt.train.saver import Saver
@@ -46,14 +45,6 @@ FIXTURES = SHARED / "fixtures"
 def path(tmp_path):
     """Prefix to save under."""
     return str(tmp_path / "model")
-
-
-def net(**children) -> Module:
-    """A module with these children; a number becomes a variable."""
-    made = Module(name="net")
-    for name, child in children.items():
-        setattr(made, name, Variable(float(child)) if isinstance(child, (int, float)) else child)
-    return made
 
 
 def keys(prefix) -> list[str]:

@@ -10,11 +10,10 @@ import textwrap
 
 import pytest
 
-from helpers import ROOT
+from helpers import ROOT, net
 from tfckpt.errors import CheckpointWarning
 from tfckpt.train.checkpoint import Checkpoint
 from tfckpt.train.loadreport import LoadReport, MatchError, Mismatch, Missing, RestoreError
-from tfckpt.train.modules import Module
 from tfckpt.train.objects import PythonState
 from tfckpt.train.optimizer import Optimizer
 from tfckpt.train.saver import Saver
@@ -25,13 +24,6 @@ from tfckpt.train.variables import Variable
 def path(tmp_path):
     """Prefix to save under."""
     return str(tmp_path / "model")
-
-
-def net(**children) -> Module:
-    made = Module(name="net")
-    for name, child in children.items():
-        setattr(made, name, Variable(float(child)) if isinstance(child, (int, float)) else child)
-    return made
 
 
 CHECKS = ("assert_existing_objects_matched", "assert_consumed", "assert_nontrivial_match")

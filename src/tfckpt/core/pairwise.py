@@ -60,6 +60,8 @@ class Comparison:
         self._bundles = ((a, b) if isinstance(a, BundleSource) and isinstance(b, BundleSource)
                          and self._same_order else None)
         self._windows = [_Window(source) for source in self._bundles or ()]
+        # Of big tensors: an index may give any number of them one region of a file.
+        self._known: dict[tuple[Any, ...], tuple[DiffKind, Delta | None]] = {}
 
     def run(self, keys_a: Iterable[str], pairing: Pairing) -> Iterator[TensorDiff]:
         """How each tensor stands: those of A in this order, then those that only B has."""
@@ -89,12 +91,21 @@ class Comparison:
             if a is None or b is None:
                 return TensorDiff("only-b" if a is None else "only-a", keys, a, b)
             before = self._done
-            kind, delta = self._compare(a, b)
+            kind, delta = self._compare_once(a, b)
             self._done = before + a.n_bytes + b.n_bytes
             self._progress(self._done, self._total)
         except CheckpointError as error:
             return TensorDiff("unreadable", keys, a, b, error=error)
         return TensorDiff(kind, keys, a, b, delta)
+
+    def _compare_once(self, a: Entry, b: Entry) -> tuple[DiffKind, Delta | None]:
+        """As `_compare`; what other keys have said of the same two regions is believed."""
+        if a.n_bytes <= _SMALL or a.slices or b.slices:
+            return self._compare(a, b)
+        regions = *a[1:], *b[1:]
+        if regions not in self._known:
+            self._known[regions] = self._compare(a, b)
+        return self._known[regions]
 
     def _compare(self, a: Entry, b: Entry) -> tuple[DiffKind, Delta | None]:
         if a.shape != b.shape:
