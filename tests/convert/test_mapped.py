@@ -308,3 +308,23 @@ def test_state_of_an_optimizer_is_left_out_by_structure(tmp_path):
     report = tfckpt.convert(EXAMPLE, tmp_path / "m.safetensors", map=name_map)
     assert {item.reason for item in report.plan.left_out} == {"optimizer state"}
     assert len(report.plan.outputs) == 7
+
+
+def test_inspect_says_which_map_fits(tmp_path, capsys):
+    tensors = {"model/wte": numbers(5, 4), "model/wpe": numbers(6, 4),
+               "model/h0/attn/c_attn/w": numbers(1, 4, 12), "model/h0/attn/c_attn/b": numbers(12)}
+    tfckpt.save_file(tensors, tmp_path / "source.npz")
+    tfckpt.convert(tmp_path / "source.npz", tmp_path / "model.ckpt", to="tf2")
+    told = ("hint: its names are those of OpenAI's GPT-2; `tfckpt convert --map hf-gpt2 -o"
+            " DST.safetensors` gives them the names and layouts of Hugging Face's GPT-2\n")
+    for name in ("source.npz", "model.ckpt"):
+        assert run(["inspect", str(tmp_path / name)]) == 0
+        assert capsys.readouterr().out.endswith(told)
+    tfckpt.convert(tmp_path / "model.ckpt", tmp_path / "m.safetensors", map="hf-gpt2")
+    assert run(["inspect", str(tmp_path / "m.safetensors"), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["hints"] == [
+        "its names are those of Hugging Face's GPT-2; `tfckpt convert --map hf-gpt2 --to tf1 -o"
+        " DST` gives them the names and layouts of OpenAI's GPT-2"]
+    tfckpt.save_file({**tensors, "more": numbers(1)}, tmp_path / "other.npz")
+    assert run(["inspect", str(tmp_path / "other.npz")]) == 0
+    assert "hint" not in capsys.readouterr().out

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 import tfckpt
 from helpers import ROOT, SHARED, needs_shared
 from tfckpt.convert.export import model_names
+from tfckpt.convert.fitting import SIGNS
 from tfckpt.convert.mapfiles import read_map, shipped_names
 from tfckpt.convert.namemap import encode_map, parse_map
 from tfckpt.convert.resolving import resolve
@@ -328,6 +329,14 @@ def test_shipped_map_leads_there_and_back(name, names):
 
 def test_every_shipped_map_is_in_the_table_of_this_test():
     assert {row[0] for row in SHIPPED} == set(shipped_names())
+
+
+def test_signs_of_every_shipped_map_are_names_that_it_covers():
+    assert SIGNS.keys() == set(shipped_names())
+    for name, signs in SIGNS.items():
+        name_map = read_map(name)._replace(whole=())
+        for number, sign in enumerate(signs):
+            assert resolve(name_map.inverted if number else name_map, [sign]).problems == ()
 
 
 @needs_shared
