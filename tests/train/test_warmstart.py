@@ -72,7 +72,7 @@ ALL = ("d/kernel", "d/kernel/Adam", "d/bias", "step")
     (["d/b", "d/bias", "step"], {"d/bias", "step"}),
     ([], set()),
     (None, set()),
-], ids=str)
+], ids=lambda item: str(sorted(item) if isinstance(item, set) else item))
 def test_patterns_are_matched_from_the_start_of_the_name_with_its_number(
         graph, old, wanted, filled):
     """Behaviour 47: and one string only looks at what training changes."""
