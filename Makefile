@@ -14,8 +14,9 @@ BIN := .venv/bin
 demo: .venv/complete  ## TF1 to TF2 and back on a checkpoint that TensorFlow 1.15 wrote
 	@PATH="$(CURDIR)/$(BIN):$$PATH" sh examples/demo.sh
 
+# Two at a time and not one for each core: each starts frameworks of its own, 4 GiB together.
 test: .venv/complete envs  ## all tests, those against real TensorFlow too
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal
 
 unit: .venv/complete  ## the tests that need no TensorFlow: seconds
 	$(BIN)/python -m pytest --ignore tests/compat

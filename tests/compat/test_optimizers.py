@@ -242,11 +242,24 @@ FROM_H5 = [(source, target) for family in FAMILIES.values() for source in family
            and target in TARGETS and "muon" not in source]
 
 
+@pytest.fixture(scope="module")
+def h5_templates(tmp_path_factory):
+    """What Keras 3 saves of each target right after it was built."""
+    made: dict[str, str] = {}
+
+    def template(fixture: str) -> str:
+        if fixture not in made:
+            file = tmp_path_factory.mktemp(fixture.replace("/", "_")) / "fresh.weights.h5"
+            made[fixture] = live_module.live("tf2.21")(
+                "h5_template", module="optimizer_snippets", folder=FIXTURES / fixture, path=file)
+        return made[fixture]
+    return template
+
+
 @needs_shared
 @pytest.mark.parametrize(("source", "target"), TO_H5)
-def test_keras_3_loads_weights_and_optimizer(source, target, tmp_path, tf221):
-    fresh = tf221("h5_template", module="optimizer_snippets", folder=FIXTURES / target,
-                  path=tmp_path / "fresh.weights.h5")
+def test_keras_3_loads_weights_and_optimizer(source, target, tmp_path, tf221, h5_templates):
+    fresh = h5_templates(target)
     options = LikeOptions(optimizer="nadam" if source == "tf1.15/contrib_nadam" else "auto")
     convert_h5(prefix(source), tmp_path / "out.weights.h5", fresh, options=options)
     got = tf221("h5_step", module="optimizer_snippets", folder=FIXTURES / target,
