@@ -110,7 +110,8 @@ def given_sessions(folder):
         manager = tfckpt.CheckpointManager(checkpoint, folder + "/kept", None, step_counter=step,
                                            checkpoint_interval=1)
         session = tf1.Session()
-        session.run([tf1.global_variables_initializer(), tf1.assign(step, 7)])
+        session.run(tf1.global_variables_initializer())
+        session.run(tf1.assign(step, 7))  # not in the same run, which may assign first
         paths = [checkpoint.save(folder + "/o/a", session),  # as in TensorFlow 1
                  checkpoint.write(folder + "/o/b", session),
                  checkpoint.save(folder + "/o/c", session=session),
