@@ -38,7 +38,7 @@ def tf1(tf115, tmp_path):
     return call
 
 
-@pytest.mark.parametrize("kind", ["ResNet", "Kinds"])
+@pytest.mark.parametrize("kind", ["ResNet", "Kinds", "Images"])
 def test_a_trained_module_is_restored_by_keras_2_and_computes_the_same(torch, keras2, kind):
     tf2, _ = torch("save_all", kind=kind)
     assert keras2("restore", kind=kind, path=tf2) < 1e-5
@@ -72,27 +72,46 @@ def test_what_modules_are_besides_layers(torch):
                    "net/1/bias": ["float32", 2], "net/1/kernel": ["float32", 2, 2],
                    "net/kept": ["int64", 2], "net/own": ["float8_e4m3fn", 1], "step": ["int64"]},
         "same": True, "in place": True, "requires_grad": [False, True, True, False, False],
+        "by name": ["0/bias", "0/kernel", "1/bias", "1/kernel", "kept", "own"],
+        "in a list": ["0/bias", "0/kernel", "1/bias", "1/kernel", "kept", "own"],
         "snapshot": True, "dies": True}
 
 
 def test_refusals(torch):
     assert torch("refusals") == {
         "images":
-            "the order of a flattened image differs between PyTorch and TensorFlow, and it isn't"
+            "the order of an image's numbers differs between PyTorch and TensorFlow, and it isn't"
             " known whether these layers have one:\n"
             "  3: Linear of 24 = 6 x 4 numbers, after a layer with 4 channels\n"
             "  4: Linear before an image of 12 x 2 x 2\n"
-            'Say so with layouts={"3": "flattened(2,3)", "4": "unflattened(2,2)"}, with the height'
-            ' and width of the image, or with "dense" where there is none ("same" for a'
-            " normalization). For Saver and Checkpoint: tfckpt.torch.set_layouts(module, {...}).",
+            "  7: LayerNorm over 1 x 2 x 2\n"
+            'Say so with layouts={"3": "flattened(2,3)", "4": "unflattened(2,2)", "7": "image"},'
+            ' with the height and width of the image, or with "dense" where there is none ("same"'
+            " for a normalization). For Saver and Checkpoint: tfckpt.torch.set_layouts(module,"
+            " {...}).",
+        "all of them":
+            "the order of an image's numbers differs between PyTorch and TensorFlow, and it isn't"
+            " known whether these layers have one:\n"
+            "  dense: Linear before an image of 4 x 2 x 3\n"
+            "  batch: BatchNorm1d before an image of 4 x 2 x 3\n"
+            "  norm: LayerNorm over 4 x 2 x 3\n"
+            "  layer: LayerNorm of 27 = 9 x 3 numbers, after a layer with 3 channels\n"
+            "  head: Linear of 27 = 9 x 3 numbers, after a layer with 3 channels\n"
+            'Say so with layouts={"dense": "unflattened(2,3)", "batch": "flattened(2,3)",'
+            ' "norm": "image", "layer": "flattened(3,3)", "head": "flattened(3,3)"}, with the'
+            ' height and width of the image, or with "dense" where there is none ("same" for a'
+            " normalization). For Saver and Checkpoint: tfckpt.torch.set_layouts(module,"
+            " {...}).",
         "can't be": "a Conv2d can't be this in TensorFlow: expected one of conv, depthwise, same,"
                     " got dense",
         "no module": "the module has none of this name (tensor '33')\nNearest: 3.",
-        "none of them": "no module of these 8 can be lstm_cell (tensor '*')",
+        "none of them": "no module of these 9 can be lstm_cell (tensor '*')",
         "lazy": "the parameter has no shape yet (tensor 'weight')\n"
                 "Call the module once on an input: its layers are lazy.",
         "meta": "the tensor is on the meta device, where nothing has a value (tensor 'bias')\n"
                 "module.to_empty(device='cpu') gives it memory.",
+        "no names": "a tensor has no name by itself: got a tensor of shape [4, 3, 3, 3]\n"
+                    "Give a dict from names to tensors.",
         "optimizer": "this is nothing that a checkpoint can save: got o=SGD\n"
                      "The state of PyTorch's optimizers isn't saved: TensorFlow has no place for"
                      " it. Keep optimizer.state_dict() beside the checkpoint, with torch.save.",
@@ -215,7 +234,9 @@ def test_a_map_that_ships_loads_a_model_of_hugging_face(torch):
         "the checkpoint doesn't fill the BertModel: 39 of 39 variables were found"
         " (file FOLDER/bert.ckpt)\n"
         "  unused:  cls/predictions/output_bias: nothing in the module is like it\n")
-    assert found == {"same": True, "tied": True, "how": {"map": 46}, "layouts": ["dense", "same"],
+    assert found == {"same": True, "tied": True, "back": True,
+                     "as tf2": "bert/bert.Spooler.Sdense.Skernel/.ATTRIBUTES/VARIABLE_VALUE",
+                     "how": {"map": 46}, "layouts": ["dense", "same"],
                      "unchanged": True, "without heads": True}
 
 

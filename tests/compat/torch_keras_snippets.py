@@ -71,6 +71,23 @@ class Kinds(tf.keras.Model):
                 + tf.reduce_mean(line))
 
 
+class Images(tf.keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.dense = layers.Dense(24)
+        self.batch = layers.BatchNormalization(epsilon=1e-5)
+        self.unflatten = layers.Reshape((2, 3, 4))
+        self.norm = layers.LayerNormalization([1, 2, 3], epsilon=1e-5)
+        self.up = layers.Conv2DTranspose(3, (2, 1), use_bias=False)
+        self.flatten = layers.Flatten()
+        self.layer = layers.LayerNormalization(epsilon=1e-5)
+        self.head = layers.Dense(2)
+
+    def call(self, x, training=False):
+        x = self.unflatten(self.batch(self.dense(x), training=training))
+        return self.head(self.layer(self.flatten(self.up(self.norm(x)))))
+
+
 def read_io(folder):
     io = np.load(f"{folder}/io.npz")
     return [io[f"arr_{n}"] for n in range(len(io.files) - 1)], io["y"]
@@ -93,7 +110,7 @@ def save(folder, kind, given):
     given = [np.array(array, "i8" if n == 0 and kind == "Kinds" else "f4")
              for n, array in enumerate(given)]
     tensors = list(map(tf.constant, given))
-    options = {"training": True} if kind == "ResNet" else {}
+    options = {} if kind == "Kinds" else {"training": True}
     for _ in range(2):
         with tf.GradientTape() as tape:
             loss = tf.reduce_mean(tf.square(model(*tensors, **options)))

@@ -73,6 +73,25 @@ class Kinds(nn.Module):
         return self.out(x) + self.out(y)[:, None] + line.mean()
 
 
+class Images(nn.Module):
+    """Layers before and after an image."""
+
+    def __init__(self):
+        super().__init__()
+        self.dense = nn.Linear(5, 4 * 2 * 3)
+        self.batch = nn.BatchNorm1d(4 * 2 * 3)
+        self.unflatten = nn.Unflatten(1, (4, 2, 3))
+        self.norm = nn.LayerNorm([4, 2, 3])
+        self.up = nn.ConvTranspose2d(4, 3, (2, 1), bias=False)
+        self.flatten = nn.Flatten()
+        self.layer = nn.LayerNorm(27)
+        self.head = nn.Linear(27, 2)
+
+    def forward(self, x):
+        x = self.up(self.norm(self.unflatten(self.batch(self.dense(x)))))
+        return self.head(self.layer(self.flatten(x)))
+
+
 class Cells(nn.Module):
     """Layers of TF1's cells."""
 
@@ -87,6 +106,8 @@ class Cells(nn.Module):
         return self.dense(self.two(self.deep(self.rnn(x)[0])[0])[0])
 
 
+IMAGES = {"dense": "unflattened(2,3)", "batch": "flattened(2,3)", "norm": "image",
+          "layer": "flattened(3,3)", "head": "flattened(3,3)"}
 CELLS = {"rnn": "basic_lstm_cell", "deep": "lstm_cell(0)", "two": "lstm_cell"}
 
 
@@ -95,6 +116,8 @@ def seeded(kind):
     module = kind()
     if kind is Kinds:
         tfckpt.torch.set_layouts(module, {"fc": "flattened(4,4)"})
+    if kind is Images:
+        tfckpt.torch.set_layouts(module, IMAGES)
     if kind is Cells:
         tfckpt.torch.set_layouts(module, CELLS)
     return module
@@ -104,6 +127,8 @@ def inputs(kind):
     random = np.random.default_rng(5)
     if kind is Kinds:
         return [random.integers(0, 11, [2, 5]), random.normal(size=[2, 3, 4, 4]).astype("f4")]
+    if kind is Images:
+        return [random.normal(size=[6, 5]).astype("f4")]
     if kind is Cells:
         return [random.normal(size=[2, 6, 4]).astype("f4")]
     return [random.normal(size=[2, 3, 32, 32]).astype("f4")]
@@ -171,6 +196,10 @@ def odd_ones(folder):
                         for name, value in net.state_dict().items())
     found["in place"] = net[0].weight is weight and int(step) == 7
     found["requires_grad"] = [value.requires_grad for value in net.parameters()]
+    # Names are those of attributes.
+    path = tfckpt.Saver(net).save(None, f"{folder}/names")
+    found["by name"] = sorted(tfckpt.Checkpoint(x=net).restore(path).report.matched)
+    found["in a list"] = sorted(tfckpt.Saver([net]).variables)
     # An optimizer writes to its tensors while a save runs in the background.
     saver = tfckpt.Saver({"net": net})
     pending = saver.prepare(None, f"{folder}/pending")
@@ -197,9 +226,9 @@ def refusals(folder):
 
     net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.AdaptiveAvgPool2d((2, 3)), nn.Flatten(),
                         nn.Linear(24, 8), nn.Linear(8, 48), nn.Unflatten(1, (12, 2, 2)),
-                        nn.Conv2d(12, 1, 1))
+                        nn.Conv2d(12, 1, 1), nn.LayerNorm([1, 2, 2]))
     refused("images", lambda: tfckpt.Checkpoint(net).save(f"{folder}/x"))
-    tfckpt.torch.set_layouts(net, {"3": "flattened(2,3)", "4": "unflattened(2,2)"})
+    tfckpt.torch.set_layouts(net, {"3": "flattened(2,3)", "4": "unflattened(2,2)", "7": "image"})
     tfckpt.Checkpoint(net).save(f"{folder}/told")
     refused("can't be", lambda: tfckpt.torch.set_layouts(net, {"0": "dense"}))
     refused("no module", lambda: tfckpt.torch.set_layouts(net, {"33": "dense"}))
@@ -207,6 +236,8 @@ def refusals(folder):
     refused("lazy", lambda: tfckpt.Checkpoint(nn.LazyLinear(2)).save(f"{folder}/x"))
     refused("meta", lambda: tfckpt.Saver(nn.Linear(1, 1, device="meta")).save(None, folder + "/x"))
     refused("optimizer", lambda: tfckpt.Checkpoint(o=torch.optim.SGD(net.parameters())))
+    refused("all of them", lambda: tfckpt.Saver(Images()))
+    refused("no names", lambda: tfckpt.Saver([net[0].weight]))
     small, other = nn.Linear(2, 2), nn.Linear(2, 3)
     path = tfckpt.Saver(other).save(None, f"{folder}/other")
     before = small.weight.clone()
@@ -356,6 +387,11 @@ def by_map(folder):
              "tied": again.cls.predictions.decoder.weight
              is again.bert.embeddings.word_embeddings.weight,
              "how": report.how(), "layouts": sorted(report.layouts())}
+    found["back"] = tfckpt.diff(tfckpt.torch.save(whole, f"{folder}/back", style="tf1",
+                                                  map="hf-bert"), f"{folder}/bert.ckpt").same
+    path = tfckpt.torch.save(whole, f"{folder}/back2", name="bert", map="hf-bert")
+    with tfckpt.open(path) as source:
+        found["as tf2"] = next(key for key in source if "pooler.Sdense.Skernel" in key)
     before = short.encoder.layer[0].output.dense.weight.clone()
     try:
         tfckpt.torch.load(short, f"{folder}/bert.ckpt", map="hf-bert")

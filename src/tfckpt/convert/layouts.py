@@ -14,6 +14,7 @@ it) into those of another framework, and back. Map files and live modules call t
                                                     a vector of that length likewise
     ``unflattened(h,w)`` [in, h × w × c]          ↔ [c × h × w, in], before an image is made of it;
                                                     its bias likewise
+    ``image``          […, channels]              ↔ [channels, …], of a normalization over an image
     ``heads_in``       [in, heads, size]          ↔ [heads × size, in]
     ``heads_bias``     [heads, size]              ↔ [heads × size]
     ``heads_out``      [heads, size, out]         ↔ [out, heads × size]
@@ -315,6 +316,19 @@ def _unflattened_back(height: float, width: float, arrays: Arrays, shapes: Shape
     return [_channels_last(_vector_or_matrix(arrays[0]), height, width).T]
 
 
+def _image_out(arrays: Arrays, shapes: Shapes) -> list[np.ndarray[Any, Any]]:
+    last = arrays[0].ndim - 1
+    if last < 1:
+        raise ValueError
+    return [arrays[0].transpose(last, *range(last))]
+
+
+def _image_back(arrays: Arrays, shapes: Shapes) -> list[np.ndarray[Any, Any]]:
+    if arrays[0].ndim < 2:
+        raise ValueError
+    return [arrays[0].transpose(*range(1, arrays[0].ndim), 0)]
+
+
 def _heads_in_out(arrays: Arrays, shapes: Shapes) -> list[np.ndarray[Any, Any]]:
     inputs, heads, size = arrays[0].shape
     return [arrays[0].reshape(inputs, heads * size).T]
@@ -514,6 +528,7 @@ _BOOK: dict[str, _Kind] = {
                        (2, 2)),
     "unflattened": _Kind("[in, height x width x channels]", 1, 1, _unflattened_out,
                          _unflattened_back, (2, 2)),
+    "image": _Kind("[..., channels]", 1, 1, _image_out, _image_back),
     "heads_in": _Kind("[in, heads, size]", 1, 1,
                       *_told(_heads_in_out, _heads_in_back, _heads_of_rows), (0, 1)),
     "heads_bias": _Kind("[heads, size]", 1, 1,

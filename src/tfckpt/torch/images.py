@@ -1,9 +1,10 @@
-"""Dense layers beside images, whose rows have another order in PyTorch than in TensorFlow.
+"""Layers beside images, whose weights have another order in PyTorch than in TensorFlow.
 
 An image of h times w with c channels is c × h × w numbers in PyTorch when it is flattened, and
 h × w × c in TensorFlow. The rows of the kernel after it are in that order, and so are the columns
-of one before an image is made. Shapes don't tell which it is, and nothing would fail: it would only
-compute something else. So a layer that may be such a one has to be told.
+of one before an image is made. A normalization over a whole image has such weights itself. Shapes
+don't tell which it is, and nothing would fail: it would only compute something else. So a layer
+that may be such a one has to be told.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from tfckpt.errors import VariableError
 from tfckpt.torch.choices import choice_of
 from tfckpt.torch.walking import walk
 
-__all__ = ["check_images"]
+__all__ = ["check_images", "rows_of_images"]
 
 _CONVOLUTIONS = (nn.modules.conv._ConvNd,)  # noqa: SLF001 - its public classes are many
 _POOLINGS = (nn.modules.pooling._AdaptiveAvgPoolNd, nn.modules.pooling._AdaptiveMaxPoolNd)  # noqa: SLF001
@@ -37,7 +38,7 @@ class _Image:
     """What is known of the image while layers are walked in order."""
 
     def __init__(self) -> None:
-        self.dense: tuple[str, Any] | None = None
+        self.flat: list[tuple[str, Any]] = []  # a Linear and normalizations of what it gives
         self._begin(None)
 
     def _begin(self, channels: int | None, *, is_line: bool = False) -> None:
@@ -51,27 +52,35 @@ class _Image:
         """Take the next layer; gives it, or one before, if it has to be told."""
         if isinstance(module, _CONVOLUTIONS):
             self._begin(module.out_channels, is_line=len(module.kernel_size) == 1)
-            self.dense = None
+            self.flat = []
         elif isinstance(module, _IMAGE_NORMS) and self.channels is not None:
             self.channels = module.num_features  # of several images, one beside the other
         elif isinstance(module, _POOLINGS):
             self.size = _numbers(module.output_size)
             if self.size is not None and math.prod(self.size) == 1:
                 self.channels = None
+        elif isinstance(module, nn.LayerNorm) and len(module.normalized_shape) > 1:
+            if choice_of(module) is None:
+                yield _Doubt(
+                    name, f"LayerNorm over {' x '.join(map(str, module.normalized_shape))}",
+                    "image")
         elif isinstance(module, nn.Flatten):
             self.is_flat = True
-        elif isinstance(module, nn.BatchNorm1d) and self.is_flat:
-            yield from self._after(name, module, module.num_features)
+        elif isinstance(module, (nn.BatchNorm1d, nn.LayerNorm)):
+            if self.is_flat:
+                yield from self._after(name, module, _length(module))
+            if self.flat:
+                self.flat.append((name, module))
         elif isinstance(module, nn.Linear):
             yield from self._after(name, module, module.in_features)
             self._begin(None)
-            self.dense = name, module
-        elif isinstance(module, nn.Unflatten) and self.dense is not None:
+            self.flat = [(name, module)]
+        elif isinstance(module, nn.Unflatten):
             yield from self._before(module)
 
     def _after(self, name: str, module: Any, n: int) -> Iterator[_Doubt]:
         channels = self.channels
-        if channels is None or channels == 1 or n <= channels or n % channels:
+        if choice_of(module) or channels is None or channels == 1 or n <= channels or n % channels:
             return
         pixels = n // channels
         size = f"{pixels},1" if self.is_line else _size(pixels, self.size)
@@ -79,37 +88,61 @@ class _Image:
             name, f"{type(module).__name__} of {n} = {pixels} x {channels} numbers, after a"
             f" layer with {channels} channels", f"flattened({size})")
 
-    def _before(self, module: Any) -> Iterator[_Doubt]:
-        assert self.dense is not None
-        name, dense = self.dense
-        size = _numbers(tuple(module.unflattened_size))
+    def _before(self, unflatten: Any) -> Iterator[_Doubt]:
+        size = _numbers(tuple(unflatten.unflattened_size))
         if size is None or len(size) < 2 or math.prod(size[1:]) == 1 or size[0] == 1:
             return
-        self.dense = None
-        if choice_of(dense) is None:
-            yield _Doubt(name, f"Linear before an image of {' x '.join(map(str, size))}",
-                         f"unflattened({_size(math.prod(size[1:]), size[1:])})")
+        pixels = _size(math.prod(size[1:]), size[1:])
+        for name, module in self.flat:
+            kind = "unflattened" if isinstance(module, nn.Linear) else "flattened"
+            if choice_of(module) is None:
+                yield _Doubt(name, f"{type(module).__name__} before an image of"
+                             f" {' x '.join(map(str, size))}", f"{kind}({pixels})")
+        self.flat = []
 
 
 def check_images(root: nn.Module) -> None:
-    """See that every dense layer beside an image was told how that lies.
+    """See that every layer beside an image was told how that lies.
 
     Raises:
         VariableError: Some weren't; with all of them.
     """
     image = _Image()
-    found = [doubt for place in walk(root) for doubt in image.doubts(place.title, place.module)
-             if choice_of(place.module) is None]
+    found = [doubt for place in walk(root) for doubt in image.doubts(place.title, place.module)]
     if not found:
         return
     layouts = ", ".join(f'"{doubt.name}": "{doubt.layout}"' for doubt in found)
     lines = "".join(f"\n  {doubt.name}: {doubt.what}" for doubt in found)
     raise VariableError(
-        "the order of a flattened image differs between PyTorch and TensorFlow, and it isn't known"
+        "the order of an image's numbers differs between PyTorch and TensorFlow, and it isn't known"
         f" whether these layers have one:{lines}",
         hint=f"Say so with layouts={{{layouts}}}, with the height and width of the image, or"
              ' with "dense" where there is none ("same" for a normalization). For Saver and'
              " Checkpoint: tfckpt.torch.set_layouts(module, {...}).")
+
+
+def rows_of_images(root: nn.Module) -> list[str]:
+    """Notes on recurrent layers that may take an image in columns."""
+    notes, channels = [], 1
+    for place in walk(root):
+        module = place.module
+        if isinstance(module, _CONVOLUTIONS):
+            channels = module.out_channels
+        elif isinstance(module, nn.RNNBase):
+            n = module.input_size
+            if channels > 1 and n > channels and n % channels == 0:
+                notes.append(
+                    f"{place.title} takes {n} = {n // channels} x {channels} numbers at once. If"
+                    " they are a column of an image, PyTorch has them in another order than"
+                    " TensorFlow, and the columns of its kernel were not put into it")
+            channels = 1
+    return notes
+
+
+def _length(module: Any) -> int:
+    """How many numbers a normalization takes at once."""
+    return int(module.num_features if isinstance(module, nn.BatchNorm1d)
+               else module.normalized_shape[-1])
 
 
 def _numbers(size: Any) -> tuple[int, ...] | None:

@@ -76,7 +76,8 @@ def _vectors(*names: tuple[str, str], choices: tuple[str, ...] = ("same",)
     return weights
 
 
-_SCALED = Row(_vectors(("weight", "gamma"), ("bias", "beta")))
+_SCALED = Row(_vectors(("weight", "gamma"), ("bias", "beta"), choices=(
+    "same", "flattened(h,w)", "image")))
 _RUNNING = Row(
     _vectors(("weight", "gamma"), ("bias", "beta"), ("running_mean", "moving_mean"),
              ("running_var", "moving_variance"), choices=("same", "flattened(h,w)")),

@@ -14,6 +14,7 @@ from tfckpt.errors import VariableError
 from tfckpt.format.dtypes import DType
 from tfckpt.torch.rows import Weights
 from tfckpt.torch.tensors import check_readable, dtype_of, view_of
+from tfckpt.torch.ties import names_of
 from tfckpt.torch.walking import tensor_of
 from tfckpt.train.adapters import stand_in
 from tfckpt.train.standins import LiveObject, LiveVariable
@@ -27,10 +28,6 @@ __all__ = ["LoneTensor", "TorchVariable"]
 
 class _TorchLeaf(LiveVariable):
     copies = True  # PyTorch's tensors are written to where they are
-
-    @property
-    def full_name(self) -> str:
-        return ""  # neither tensors nor modules have names
 
     def check(self) -> None:
         """See that it can be read and set.
@@ -46,6 +43,10 @@ class _TorchLeaf(LiveVariable):
 
 class LoneTensor(_TorchLeaf):
     """A tensor that was given itself, as it is."""
+
+    @property
+    def full_name(self) -> str:
+        return ""  # tensors have no names
 
     @property
     def dtype(self) -> DType:
@@ -64,6 +65,9 @@ class LoneTensor(_TorchLeaf):
 
     def read(self) -> Array:
         return _snapshot(view_of(self.live, ""))
+
+    def __repr__(self) -> str:
+        return f"a tensor of shape {list(self.live.shape)}"
 
 
 class TorchVariable(_TorchLeaf):
@@ -88,6 +92,10 @@ class TorchVariable(_TorchLeaf):
             return None if found is None else stand_in(found).variable(weights, index)
 
         return again
+
+    @property
+    def full_name(self) -> str:
+        return "/".join((*names_of(self.live), self.weights.saver_paths[self.index]))
 
     @property
     def layout(self) -> Layout:

@@ -88,7 +88,7 @@ def load(module: nn.Module, path: Path, *, map: NameMap | Path | None = None,  #
         if not rest.ok:
             raise _refusal(rest, finding, source)
         finding.assign(source)
-    return report._replace(notes=(*report.notes, *more, *notes_on(module, report)))
+    return report._replace(notes=(*report.notes, *more, *notes_on(module)))
 
 
 def _allowed(rule: bool | str, name: str) -> bool:

@@ -1,4 +1,4 @@
-"""Loading by a map: it says which tensors of a checkpoint become which of a module, and how."""
+"""Loading and saving by a map: it says which tensors of a checkpoint are which of a module."""
 
 from __future__ import annotations
 
@@ -14,21 +14,23 @@ from tfckpt.convert.export import ExportOptions, plan_export
 from tfckpt.convert.mapfiles import read_map
 from tfckpt.convert.namemap import NameMap
 from tfckpt.convert.resolving import Move, resolve
+from tfckpt.core.arrays import array_outputs
 from tfckpt.core.index import Entry
 from tfckpt.core.pairing import plain_name
-from tfckpt.core.plan import old_key
+from tfckpt.core.plan import Plan, old_key
 from tfckpt.core.source import Source
-from tfckpt.errors import UnsupportedError
+from tfckpt.errors import MismatchError, UnsupportedError, located
+from tfckpt.format.dtypes import DType
 from tfckpt.torch.finding import Finding, cast_note, casts
 from tfckpt.torch.reports import Loaded, LoadReport, Wanted, Wrong, shape_text
-from tfckpt.torch.tensors import check_readable, dtype_of, write_tensor
+from tfckpt.torch.tensors import check_readable, dtype_of, view_of, write_tensor
 
 if TYPE_CHECKING:
     import numpy as np
 
     Array = np.ndarray[Any, Any]
 
-__all__ = ["find_by_map"]
+__all__ = ["find_by_map", "plan_by_map"]
 
 Tensors = dict[str, torch.Tensor]
 
@@ -90,6 +92,39 @@ def find_by_map(source: Source, module: nn.Module, mapping: NameMap | str | os.P
                 tensors[name].fill_(value)
 
     return Finding(report, assign, by_map=True)
+
+
+def plan_by_map(module: nn.Module, mapping: NameMap | str | os.PathLike[str]) -> Plan:
+    """Plan a name-based checkpoint of a module, with the names and layouts of a map.
+
+    Raises:
+        MismatchError: The map doesn't cover the module's names, or tensors that it says are tied
+            differ.
+        UnsupportedError: A layout doesn't tell how a tensor is divided.
+        FormatError: The file isn't a map.
+    """
+    name_map = mapping if isinstance(mapping, NameMap) else read_map(mapping)
+    back = name_map if name_map.backwards else name_map.inverted
+    tensors: Tensors = module.state_dict(keep_vars=True)
+    views = {name: view_of(tensor, name) for name, tensor in tensors.items()}
+    found = resolve(back, tensors)
+    found.raise_if_wrong(back)
+    untied = [f"{name} and {first}" for name, first in found.repeated
+              if tensors[name] is not tensors[first] and not torch.equal(tensors[name],
+                                                                         tensors[first])]
+    if untied:
+        raise MismatchError(f"the map {name_map.name} says that two names are of one tensor, but"
+                            " they differ", problems=untied)
+    arrays: dict[str, Array] = {}
+    dtypes: dict[str, DType] = {}
+    for move in found.moves:
+        with located(tensor=move.sources[0]):
+            moved = move.apply([views[name] for name in move.sources])
+        arrays.update(zip(move.targets, moved, strict=True))
+        dtypes.update(dict.fromkeys(move.targets, dtype_of(tensors[move.sources[0]])))
+    keys = sorted(arrays)
+    return Plan(tuple(array_outputs(keys, [arrays[key] for key in keys],
+                                    [dtypes[key] for key in keys])), "name-based")
 
 
 def _targets(move: Move, tensors: Tensors) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import nn
 
-from tfckpt.torch.reports import LoadReport
+from tfckpt.torch.images import rows_of_images
 from tfckpt.torch.walking import Place, walk
 
 __all__ = ["notes_on"]
@@ -13,10 +13,11 @@ _EPSILON = 1e-3  # of Keras's normalizations, and of TF1's layers
 _MOST = 3
 
 
-def notes_on(module: nn.Module, report: LoadReport) -> list[str]:
+def notes_on(module: nn.Module) -> list[str]:
     """Notes on the layers of a module that a checkpoint was loaded into."""
     places = list(walk(module))
-    return [*_epsilons(places), *_left_aside(places), *_own(places), *_ties(report, module)]
+    return [*rows_of_images(module), *_epsilons(places), *_left_aside(places), *_own(places),
+            *_ties(module)]
 
 
 def _epsilons(places: list[Place]) -> list[str]:
@@ -46,7 +47,7 @@ def _own(places: list[Place]) -> list[str]:
         f"{_some(names)}: of no class that is known; what they have was taken as it is"]
 
 
-def _ties(report: LoadReport, module: nn.Module) -> list[str]:
+def _ties(module: nn.Module) -> list[str]:
     tied: dict[int, list[str]] = {}
     for name, value in module.named_parameters(remove_duplicate=False):
         tied.setdefault(id(value), []).append(name)

@@ -8,6 +8,10 @@ from typing import Literal
 
 from torch import nn
 
+from tfckpt.convert.namemap import NameMap
+from tfckpt.convert.tf1_to_tf2 import under_root
+from tfckpt.core.discovery import as_path
+from tfckpt.core.writer import write_plan
 from tfckpt.errors import UnsupportedError, VariableTypeError
 from tfckpt.torch.choices import using_layouts
 from tfckpt.torch.walking import unwrapped
@@ -20,7 +24,8 @@ Path = str | os.PathLike[str]
 
 
 def save(module: nn.Module, prefix: Path, *, style: Literal["tf1", "tf2"] = "tf2", name: str = "",
-         layouts: Mapping[str, str] | None = None) -> str:
+         layouts: Mapping[str, str] | None = None,
+         map: NameMap | Path | None = None) -> str:  # noqa: A002 - as everywhere here
     """Save a module as TensorFlow would have it, exactly at a prefix.
 
     What is there already is replaced, and stays whole until then.
@@ -35,6 +40,8 @@ def save(module: nn.Module, prefix: Path, *, style: Literal["tf1", "tf2"] = "tf2
             ``tf.train.Checkpoint(model)``.
         layouts: What modules are in TensorFlow, where their class doesn't tell; see `set_layouts`.
             It is remembered.
+        map: A map between TensorFlow's names and the module's, as for `load`. It says all names
+            and layouts; ``tf2`` then is a dict of variables with these names, ``vars`` or ``name``.
 
     Returns:
         The prefix.
@@ -42,6 +49,7 @@ def save(module: nn.Module, prefix: Path, *, style: Literal["tf1", "tf2"] = "tf2
     Raises:
         VariableError: Whether a layer stands beside a flattened image can't be told, or something
             has no value yet.
+        MismatchError: The map doesn't cover the module's names.
         StorageError: The system refuses.
 
     Example::
@@ -53,6 +61,15 @@ def save(module: nn.Module, prefix: Path, *, style: Literal["tf1", "tf2"] = "tf2
         raise VariableTypeError("this is no module of PyTorch", got=type(module).__name__)
     if style not in ("tf1", "tf2"):
         raise UnsupportedError("there is no such style", expected="tf1 or tf2", got=style)
+    if map is not None:
+        if layouts:
+            raise UnsupportedError("a map says all names and layouts; layouts= goes without")
+        from tfckpt.torch.mapping import plan_by_map  # deferred: maps are rarely given
+
+        plan = plan_by_map(module, map)
+        write_plan(under_root(plan, name or "vars") if style == "tf2" else plan, as_path(prefix),
+                   overwrite=True)
+        return as_path(prefix)
     with using_layouts(module, layouts):
         if style == "tf1":
             saver = Saver({name: module} if name else module)

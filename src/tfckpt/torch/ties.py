@@ -16,7 +16,7 @@ from torch import nn
 from tfckpt.torch.rows import Weights
 from tfckpt.torch.walking import tensor_of, walk
 
-__all__ = ["Owner", "note_ties", "owner_of"]
+__all__ = ["Owner", "names_of", "note_ties", "owner_of"]
 
 
 class Owner(NamedTuple):
@@ -34,14 +34,26 @@ class Owner(NamedTuple):
 
 
 _owners: dict[int, Owner] = {}
+_names: weakref.WeakKeyDictionary[nn.Module, tuple[str, ...]] = weakref.WeakKeyDictionary()
+
+
+def names_of(module: nn.Module) -> tuple[str, ...]:
+    """The attributes that lead to a module from the outermost one that it was seen below."""
+    return _names.get(module, ())
 
 
 def note_ties(root: nn.Module) -> None:
-    """Note the tensors that several modules below a root have, or one has by several names."""
+    """Note the tensors that several modules below a root have, or one has by several names.
+
+    And where modules are, so that their variables have whole names.
+    """
     if not root._modules and len(root._parameters) < 2:  # noqa: SLF001 - most modules are layers
         return
+    is_top = root not in _names
     first: dict[int, tuple[nn.Module, Weights]] = {}
     for place in walk(root):
+        if is_top and place.names:
+            _names[place.module] = place.names
         for weights in place.seen.weights:
             for name in weights.names:
                 tensor = tensor_of(place.module, name)

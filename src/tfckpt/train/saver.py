@@ -485,11 +485,21 @@ def _named(values: Iterable[Any]) -> dict[str, Any]:
         if part is not None:
             parts.setdefault(part.full_name, []).append(value)
             continue
+        below = _variables_of("", value)
+        if below is not None:
+            for name, variable in below.items():
+                if found.setdefault(name, variable) is not variable:
+                    raise VariableError("two variables would be saved under one name", tensor=name,
+                                        hint="Give a dict, with a name for each module.")
+            continue
         if isinstance(value, LiveObject):
             name = value.saver_name
         else:
             name = "" if isinstance(value, Trackable) else getattr(value, "full_name", "")
         _checked(value, name)
+        if isinstance(value, Variable) and not name:
+            raise VariableTypeError("a tensor has no name by itself", got=repr(value),
+                                    hint="Give a dict from names to tensors.")
         if found.setdefault(name, value) is not value:
             hint = None if name else ("A list has no names for objects that store values of their"
                                       " own; give a dict.")
