@@ -25,7 +25,7 @@ ARROWS = {
     "keras": {"train", "convert", "core", "format", "errors"},
     "torch": {"train", "convert", "core", "format", "errors"},
     "report": {"core", "format", "errors"},
-    "cli": {"report", "keras", "convert", "train", "core", "errors", "_version"},
+    "cli": {"report", "keras", "tensorflow", "convert", "train", "core", "errors", "_version"},
     "tfckpt": {"convert", "train", "core", "errors", "_version"},
 }
 # Of files that a framework writes.

@@ -13,6 +13,7 @@ existing ``except`` keeps working::
     ├── TensorNotFoundError (KeyError)
     ├── AmbiguousNamesError (ValueError)     two tensors would get one name
     ├── MismatchError (ValueError)           two checkpoints that should fit don't
+    ├── ProofError (ValueError)              two models compute different things
     ├── VariableError (ValueError)           it contradicts the variables that are there
     │   └── VariableTypeError (TypeError)    the value is of a kind the variable can't take
     ├── GraphStateError (RuntimeError)       the graph or its scopes are in no state for it
@@ -45,6 +46,7 @@ __all__ = [
     "MissingDependencyError",
     "NotACheckpointError",
     "PathConflictError",
+    "ProofError",
     "StorageError",
     "TensorNotFoundError",
     "TruncatedError",
@@ -194,6 +196,20 @@ class MismatchError(CheckpointError, ValueError):
         first, _, hint = super().__str__().partition("\n")
         lines = [first, *(f"  {line}" for line in self.problems)]
         return "\n".join([*lines, hint] if hint else lines)
+
+
+class ProofError(CheckpointError, ValueError):
+    """Two models compute different things from the same input.
+
+    Attributes:
+        proof: How far apart they are, a `tfckpt.convert.proving.Proof`.
+    """
+
+    _FACTS = ("expected", "got", "file", "offset", "tensor", "hint", "proof")
+
+    def __init__(self, message: str = "", *, proof: Any = None, **facts: Any) -> None:
+        super().__init__(message, **facts)
+        self.proof = proof
 
 
 class VariableError(CheckpointError, ValueError):

@@ -52,6 +52,12 @@ def torch_keras():
     return live_module.live("keras3", "torch")
 
 
+@pytest.fixture
+def tf221_keras3():
+    """Keras 3 on TensorFlow, beside `tf_keras`."""
+    return live_module.live("tf2.21", "tensorflow")
+
+
 @pytest.fixture(params=[("keras3", "torch"), ("keras3", "jax"), ("tf2.21", "tensorflow")],
                 ids=lambda item: item[1])
 def keras3(request):

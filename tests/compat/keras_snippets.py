@@ -121,6 +121,25 @@ def save_cudnn(folder):
     return outputs(plain, inputs)
 
 
+def command(arguments, folder):
+    """Status, output and errors of `tfckpt`, called in a folder."""
+    import contextlib
+    import io
+
+    import keras
+    from tfckpt.cli.main import run
+
+    keras.backend.clear_session()
+    out, errors, before = io.StringIO(), io.StringIO(), os.getcwd()
+    os.chdir(folder)
+    try:
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(errors):
+            status = run(arguments)
+    finally:
+        os.chdir(before)
+    return status, out.getvalue(), errors.getvalue()
+
+
 def save_two(folder):
     """One checkpoint of two models of equal layers: what each computes."""
     import tensorflow as tf

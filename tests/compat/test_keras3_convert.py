@@ -321,3 +321,97 @@ def test_weights_of_cudnn_become_what_keras_2_makes_of_them(tmp_path, torch_kera
         got = torch_keras("revive", "keras_snippets", file=tmp_path / "cudnn" / "model.json",
                           path=tmp_path / "cudnn" / file)
         assert far(got, wanted) < 1e-5, file
+
+
+# --------------------------------------------------------------------------------------- proof
+
+TO_PROVE = """
+import keras
+import keras_models
+import keras_old_models
+
+
+def towers():
+    return keras_models.build("named_towers", keras)[0]
+
+
+def otherwise():
+    model = towers()
+    model.get_layer("left").activation = keras.activations.sigmoid
+    return model
+
+
+def pieces():
+    return keras_models.build("pieces", keras)[0]
+
+
+def old_attending(path):
+    import tf_keras
+
+    model = keras_old_models.build("attending", tf_keras)[0]
+    model.load_weights(path)
+    return model
+"""
+
+
+def test_proof_runs_both_models_on_the_same_input(saved, old_models, tmp_path, tf221_keras3):
+    (tmp_path / "proven.py").write_text(TO_PROVE)
+    folder, _ = saved("named_towers")
+    saved_model, nested = folder / "saved_model", old_models[0] / "nested" / "saved_model"
+    attending = old_models[0] / "attending"
+
+    def prove(source, *arguments):
+        target = tmp_path / "out" / "a.weights.h5"
+        status, out, err = tf221_keras3(
+            "command", "keras_snippets", folder=tmp_path, arguments=[
+                "convert", str(source), "--to", "keras", "-o", str(target), *map(str, arguments)])
+        assert target.exists() == (status == 0)
+        target.unlink(missing_ok=True)
+        return status, out.partition("largest difference: ")[2] or err
+
+    def shown(status, text, rest):
+        assert status == 0
+        number, _, other = text.partition(" ")
+        assert float(number) < 1e-5
+        assert other.partition("\n")[0] == rest
+
+    towers = (saved_model, "--model", "proven:towers", "--prove")
+    shown(*prove(*towers), "(output of [2, 4], random input [2, 4])")
+    shown(*prove(*towers, "--prove-input", "5,4"), "(output of [5, 4], random input [5, 4])")
+    pieces = (saved("pieces")[0] / "saved_model", "--model", "proven:pieces", "--prove")
+    shown(*prove(*pieces, "--prove-input", "3,4"), "(output of [3, 2], random input [3, 4])")
+    shown(*prove(nested, "--prove"), "(output of [2, 2], random inputs [2, 4], [2, 4])")
+    shown(*prove(attending / "weights", "--model", attending / "model.json", "--prove",
+                 "proven:old_attending"), "(output of [2, 5, 3], random input [2, 5])")
+
+    status, text = prove(saved_model, "--model", "proven:otherwise", "--prove")
+    assert status == 1
+    assert text.startswith("error: the models compute different things; largest difference: 0.")
+    assert " (output of [2, 4], random input [2, 4]): expected at most 1e-05 of " in text
+    assert text.endswith("\n--tolerance X accepts larger differences.\n")
+    assert prove(saved_model, "--model", "proven:otherwise", "--prove", "--tolerance", 5)[0] == 0
+
+    assert prove(*pieces) == (2, (
+        "error: the model doesn't say what it takes: got whole\n"
+        "Say it for each input: --prove-input 2,28,28,1 or --prove-input 2,16:int32:1000.\n"))
+    status, text = prove(*towers, "--prove-input", "2,7")
+    assert status == 2
+    assert text.startswith("error: a model doesn't run on random input: ")
+    assert text.endswith(": got [2, 7] of float32\nSay what it takes: --prove-input 2,28,28,1 or"
+                         " --prove-input 2,16:int32:1000.\n")
+    status, text = prove(folder / "weights", "--model", "proven:towers", "--prove")
+    assert (status, text) == (2, (
+        f"error: only a SavedModel can be run by itself (file {folder / 'weights'})\n"
+        "Name a function that takes SRC and gives the old model: --prove"
+        " package.module:function.\n"))
+
+
+def test_proof_needs_tensorflow(saved, tmp_path, torch_keras):
+    (tmp_path / "unproven.py").write_text(TO_PROVE)
+    folder, _ = saved("named_towers")
+    assert torch_keras("command", "keras_snippets", folder=tmp_path, arguments=[
+        "convert", str(folder / "saved_model"), "--to", "keras", "-o", "a.weights.h5", "--model",
+        "unproven:towers", "--prove"]) == [2, "", (
+            "error: --prove runs the old model, which needs TensorFlow\n"
+            "Run: pip install 'tfckpt[tensorflow]'\n")]
+    assert not (tmp_path / "a.weights.h5").exists()

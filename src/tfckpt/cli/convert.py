@@ -7,6 +7,7 @@ from argparse import ArgumentParser, ArgumentTypeError, Namespace, _ArgumentGrou
 from tfckpt.cli.edits import pattern, print_edit
 from tfckpt.cli.options import add_json, given_values
 from tfckpt.cli.progress import progress_bar
+from tfckpt.cli.proving import add_prove_arguments
 from tfckpt.convert.api import convert
 from tfckpt.convert.optimizers.table import KINDS
 from tfckpt.core.files.table import FILE_FORMATS, format_named, format_of_path
@@ -54,13 +55,14 @@ EPILOG = """Examples:
   tfckpt convert model.ckpt-1000 --like fresh/ckpt-1 --map map.json --lr 0.01 -o keras/ckpt
   tfckpt convert old/ckpt --to keras --model mypkg.models:build_unet -o unet.weights.h5
   tfckpt convert old/ckpt --to keras --model old/model.json -o unet.weights.h5
+  tfckpt convert saved_model --to keras --model mypkg:unet -o unet.weights.h5 --prove
 
 In TensorFlow 2:  tf.train.Checkpoint(vars={name: variable}).restore("tf2/ckpt")
 In TensorFlow 1:  tf.train.Saver().restore(session, "tf1/model.ckpt")"""
 
 # Options by what they are for; with anything else they would have no effect.
 _FOR_MODELS = ("model", "config", "object", "allow_unused", "skip_mismatch", "trust_order",
-               "save_map")
+               "save_map", "prove", "prove_input", "tolerance")
 _FOR_FILES = ("include", "exclude", "skip_optimizer", "dtype", "max_shard_size")
 
 
@@ -155,6 +157,7 @@ def _add_model_arguments(group: _ArgumentGroup) -> None:
                        help="keep the model's own values where shapes differ")
     group.add_argument("--trust-order", action="store_true",
                        help="take layers that nothing tells apart in the model's order")
+    add_prove_arguments(group)
     group.add_argument("--save-map", metavar="FILE",
                        help="if weights can't be told apart, write a map to fill in, for --map")
 

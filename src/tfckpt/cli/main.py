@@ -13,8 +13,8 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
+from tfckpt.cli.options import print_error
 from tfckpt.errors import CheckpointError
-from tfckpt.report.text import render_error
 
 __all__ = ["main", "run"]
 
@@ -84,8 +84,7 @@ def run(arguments: Sequence[str]) -> int:
     try:
         status: int = import_module(f"tfckpt.cli.{options.command}").run(options)
     except CheckpointError as error:
-        sys.stdout.flush()
-        print("\n".join(render_error(error)), file=sys.stderr)
+        print_error(error)
         return 2
     return status
 

@@ -6,8 +6,9 @@ import os
 from argparse import Namespace
 from typing import Any
 
-from tfckpt.cli.options import given_values, print_json, print_lines
-from tfckpt.errors import CheckpointError, MismatchError, UnsupportedError
+from tfckpt.cli.options import given_values, print_error, print_json, print_lines
+from tfckpt.cli.proving import prover
+from tfckpt.errors import CheckpointError, MismatchError, ProofError, UnsupportedError
 from tfckpt.keras.convert_model import (
     ModelReport,
     config_beside,
@@ -34,7 +35,10 @@ def run_model(options: Namespace) -> int:
             allow_missing=options.allow_missing, allow_unused=options.allow_unused,
             skip_mismatch=options.skip_mismatch, trust_order=options.trust_order,
             optimizer=options.optimizer or "auto", given=given_values(options),
-            overwrite=options.overwrite, dry_run=options.dry_run)
+            prove=prover(options), overwrite=options.overwrite, dry_run=options.dry_run)
+    except ProofError as error:
+        print_error(error)
+        return 1
     except MismatchError as error:
         _save_map(options.save_map, error)
         raise
@@ -90,6 +94,8 @@ def _as_text(report: ModelReport, *, verbose: bool) -> list[str]:
     if report.state is not None:
         lines.append(f"optimizer: {len(report.state.values)} values of {report.state.title}")
         lines += [f"note: {note}" for note in report.state.notes]
+    if report.proof is not None:
+        lines.append(str(report.proof))
     if report.verified is None:
         return [*lines, "Nothing written (--dry-run)."]
     return [*lines, f"{report.load.source} -> {report.target}",
@@ -103,6 +109,7 @@ def _as_json(report: ModelReport) -> dict[str, Any]:
             "optimizer": None if report.state is None else {
                 "title": report.state.title, "values": len(report.state.values),
                 "notes": list(report.state.notes)},
+            "proof": report.proof and report.proof._asdict(),
             "written": report.verified is not None, "verified": report.verified,
             "found": [item._asdict() for item in load.found],
             "missing": [name for name, _ in load.missing],

@@ -8,8 +8,10 @@ from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Iterable
 from typing import Any
 
-__all__ = ["add_jobs", "add_json", "add_path", "given_values", "print_json", "print_lines",
-           "print_notes"]
+from tfckpt.errors import CheckpointError
+
+__all__ = ["add_jobs", "add_json", "add_path", "given_values", "print_error", "print_json",
+           "print_lines", "print_notes"]
 
 _COLOURS = {"FAIL": "\x1b[1;31m", "ok": "\x1b[32m", "warning:": "\x1b[1;33m",
             "differ": "\x1b[1;31m", "!": "\x1b[1;31m", "~": "\x1b[33m", "-": "\x1b[31m",
@@ -59,6 +61,14 @@ def print_lines(lines: Iterable[str]) -> None:
             print(_COLOURS[word] + word + _PLAIN + line[len(word):])
         else:
             print(line)
+
+
+def print_error(error: CheckpointError) -> None:
+    """Say on standard error what went wrong."""
+    from tfckpt.report.text import render_error  # deferred: rarely needed
+
+    sys.stdout.flush()
+    print("\n".join(render_error(error)), file=sys.stderr)
 
 
 def print_notes(notes: Iterable[str]) -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import sys
-from collections.abc import Mapping
-from importlib import import_module
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tfckpt.convert.like import LikeOptions
 from tfckpt.convert.optimizers.table import KINDS
+from tfckpt.convert.programs import named_in_program
+from tfckpt.convert.proving import Proof
 from tfckpt.core.discovery import as_path
 from tfckpt.errors import MissingDependencyError, StorageError, UnsupportedError
 from tfckpt.keras.loading import load_weights, open_old
@@ -42,12 +42,14 @@ class ModelReport(NamedTuple):
         verified: How many weights were equal, bit for bit, when the file was read again; None
             after a dry run.
         state: What the optimizer got; None if the model isn't compiled, or the source has none.
+        proof: How far apart the models are, if that was asked for.
     """
 
     load: LoadReport
     target: str
     verified: int | None = None
     state: OptimizerState | None = None
+    proof: Proof | None = None
 
 
 def find_backend() -> str:
@@ -77,7 +79,11 @@ def open_model(what: str) -> Any:
         UnsupportedError: It gives no model whose weights are there.
     """
     config = config_named(what)
-    model = _from_config(config, what) if config else _from_code(what)
+    if config:
+        model = _from_config(config, what)
+    else:
+        value = named_in_program(what)
+        model = value if hasattr(value, "weights") or not callable(value) else value()
     if not hasattr(model, "save_weights") or not hasattr(model, "weights"):
         raise UnsupportedError("this is no Keras 3 model", got=f"{what}: {type(model).__name__}")
     if not is_built(model):
@@ -85,21 +91,6 @@ def open_model(what: str) -> Any:
             "the model isn't built, so it has no weights yet", got=what,
             hint="Have the function call it once, or model.build(input_shape).")
     return model
-
-
-def _from_code(what: str) -> Any:
-    module_name, colon, name = what.partition(":")
-    if not colon or not name:
-        raise UnsupportedError("this names no model", expected="package.module:function", got=what)
-    if "" not in sys.path:
-        sys.path.insert(0, "")  # a console script doesn't have the folder that it is called in
-    try:
-        value: Any = import_module(module_name)
-        for part in name.split("."):
-            value = getattr(value, part)
-    except (ImportError, AttributeError) as error:
-        raise UnsupportedError(f"the model can't be found: {error}", got=what) from error
-    return value if hasattr(value, "weights") or not callable(value) else value()
 
 
 def config_named(what: str) -> dict[str, Any] | None:
@@ -147,6 +138,7 @@ def convert_model(src: Path, dst: Path, model: Any, *,
                   allow_missing: bool = False, allow_unused: bool = False,
                   skip_mismatch: bool = False, trust_order: bool = False,
                   optimizer: str = "auto", given: Mapping[str, float] | None = None,
+                  prove: Callable[[Any], Proof] | None = None,
                   overwrite: bool = False, dry_run: bool = False) -> ModelReport:
     """Load old weights into a model, save them as Keras 3 does, and compare what was saved.
 
@@ -165,12 +157,14 @@ def convert_model(src: Path, dst: Path, model: Any, *,
             believes its names, ``"none"`` leaves it behind. If it is one and the model isn't
             compiled, the model is compiled with it.
         given: Values of the optimizer that count more than the source's: ``learning_rate``.
+        prove: Compares the model with the old one, once it has loaded the file.
         overwrite: Whether a file at ``dst`` is replaced.
         dry_run: Whether to stop before anything is written.
 
     Raises:
         MismatchError: Not everything has its place; with the table.
         UnsupportedError: ``dst`` has another ending, or the optimizers don't keep the same.
+        ProofError: The models compute different things; nothing is at ``dst``.
         DestinationExistsError: Something is at ``dst``, or it is the source.
         StorageError: The file doesn't give back what was saved; it isn't at ``dst``.
     """
@@ -189,13 +183,14 @@ def convert_model(src: Path, dst: Path, model: Any, *,
         loaded = loaded._replace(left_aside={
             role: n for role, n in loaded.left_aside.items() if role != "optimizer"})
     if dry_run:
-        return ModelReport(loaded, target, state=state)
+        return ModelReport(loaded, target, state=state, proof=prove and prove(model))
     if state is not None:
         state.assign()
     with placed(target) as waiting:
         model.save_weights(waiting)
         verified = _compare(model, waiting, target, state)
-    return ModelReport(loaded, target, verified, state)
+        proof = prove and prove(model)
+    return ModelReport(loaded, target, verified, state, proof)
 
 
 def _state(model: Any, src: str, loaded: LoadReport, options: LikeOptions
