@@ -6,6 +6,7 @@ What begins with ``tf_`` runs in an environment with TensorFlow, the rest in ``k
 import json
 import os
 import traceback
+import weakref
 
 import numpy as np
 from pages import page  # noqa: F401 - called from outside
@@ -222,6 +223,27 @@ def training(folder):
     import jax.numpy as jnp
 
     import tfckpt
+
+    def freed(act):
+        """Whether a save, or what it is given, keeps no array that the loop has replaced."""
+        tree = {"new": {"w": jnp.ones(8)}, "pair": (jnp.ones(8),)}
+        arrays = [weakref.ref(tree["new"]["w"]), weakref.ref(tree["pair"][0])]
+        keeps = act(tree)
+        tree.update(new={"w": jnp.ones(8)}, pair=())
+        return keeps is not None and [array() is None for array in arrays] == [True, True]
+
+    def checkpointed(tree):
+        checkpoint = tfckpt.Checkpoint(tree=tree)
+        checkpoint.save(folder + "/freed")
+        return checkpoint
+
+    def named(tree):
+        saver = tfckpt.Saver(tree)
+        saver.save(None, folder + "/named")
+        return saver
+
+    assert freed(checkpointed)
+    assert freed(named)
 
     step = jax.jit(lambda params: jax.tree.map(lambda leaf: leaf + 1, params), donate_argnums=0)
     state = {"params": {"w": jnp.zeros(1 << 16)}}

@@ -188,7 +188,8 @@ def test_trees_that_never_change_other_files_and_maps(jax, tmp_path):
                 " differs 0")
 
     assert jax("other_ways", folder=tmp_path) == [
-        counts(8, 0), counts(2, 0), counts(2, 1) + "\nmissing:  new  bfloat16 [2]"]
+        counts(8, 0) + "\nnote: names are those of the tree: values are taken as they lie",
+        counts(2, 0), counts(2, 1) + "\nmissing:  new  bfloat16 [2]"]
 
 
 def test_the_page_does_what_it_says(jax, tmp_path):

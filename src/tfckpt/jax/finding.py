@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tfckpt.convert.anatomy import read_anatomy
@@ -112,9 +112,7 @@ def _find_directly(source: Source, leaves: Sequence[Leaf], names: Collection[str
         names: TensorFlow's names of the tree's weights.
     """
     side = side_of_source(source, everything=True)
-    known: dict[str, str] = {}
-    for kind in ("tail", "path", "full name", "plain"):
-        known.update((name, key) for key, name in side.names.of(kind, side.heads))
+    known = _keys_by_name(side)
     found = {leaf.path: known[leaf.name] for leaf in leaves if leaf.name in known
              and side.heads[known[leaf.name]][1] == leaf.shape}
     if len(found) <= sum(name in known for name in names):
@@ -122,7 +120,26 @@ def _find_directly(source: Source, leaves: Sequence[Leaf], names: Collection[str
     taken = set(found.values())
     model = side_of_source(source).heads
     return Finding(tuple(Move((key,), (path,), _unchanged) for path, key in found.items()),
-                   tuple(side.name(key) for key in model if key not in taken))
+                   tuple(side.name(key) for key in model if key not in taken),
+                   notes=("names are those of the tree: values are taken as they lie",))
+
+
+def _keys_by_name(side: Side) -> dict[str, str]:
+    """Keys of all that a side has by each of their names."""
+    known: dict[str, str] = {}
+    for kind in ("tail", "path", "full name", "plain"):
+        known.update((name, key) for key, name in side.names.of(kind, side.heads))
+    return known
+
+
+def _counters(source: Source, missing: Iterable[Weight]) -> Iterator[Move]:
+    """Numbers that a match leaves aside, as steps, where the tree has them under the same name."""
+    side = side_of_source(source, everything=True)
+    known = _keys_by_name(side)
+    for weight in missing:
+        key = known.get(weight.name)
+        if weight.shape == () and key is not None and side.heads[key][1] == ():
+            yield _move(weight, key)
 
 
 def _unchanged(arrays: Arrays, shapes: Sequence[Shape]) -> Arrays:
@@ -170,7 +187,8 @@ def find_by_match(source: Source, tree: Any, leaves: Sequence[Leaf], names: Mapp
         problems.append(f"unclear:  {line}")
         doubtful.update(path for name, weight in weights.items() for path in weight.paths
                         if name.rpartition("/")[0] == layer)
-    moves = tuple(_move(weights[pair.b], pair.a) for pair in report.matched)
+    moves = (*(_move(weights[pair.b], pair.a) for pair in report.matched),
+             *_counters(source, [weights[item.key] for item in report.missing]))
     near = {path: ", ".join(item.near) for item in report.missing for path in
             weights[item.key].paths}
     return Finding(moves, tuple(map(here.name, report.unused)), tuple(problems),

@@ -136,7 +136,7 @@ def group_layers(leaves: Iterable[tuple[Path, Shape]]) -> dict[Path, Layer]:
         return layers[path]
 
     listed = list(leaves)
-    is_linen = any(path[0] == _COLLECTIONS[0] and len(path) > 2 for path, _ in listed)
+    is_linen = any(path[0] == _COLLECTIONS[0] and len(path) > 1 for path, _ in listed)
     for path, shape in listed:
         short = path[1:] if is_linen and path[0] in _COLLECTIONS and len(path) > 1 else path
         layer(short[:-1]).values[short[-1]] = path, shape

@@ -142,7 +142,7 @@ def _headed(layer: Layer, leaf: str, flat: Shape, given: str, choices: Choices) 
 def _in_heads(layer: Layer, shape: Shape, *, is_output: bool) -> Shape | None:
     """The shape of a kernel that is split in heads if it weren't; None if it isn't split."""
     bias = layer.values.get("bias")
-    if bias is not None and len(bias[1]) > 1:
+    if bias is not None and 1 < len(bias[1]) < len(shape) and shape[-len(bias[1]):] == bias[1]:
         rest = math.prod(bias[1])
         return (math.prod(shape) // rest, rest)
     if layer.path and len(shape) == 3:

@@ -27,18 +27,22 @@ class Place(LiveVariable):
         name: Its path in the tree.
         adapter: The adapter.
         get: Gives the value that is there now.
+        keep: Refers to what has it kept for as long as its tree, once it was restored.
         set_value: Puts another in its place; None if that can't be.
     """
 
     def __init__(self, value: Any, holder: Any, name: str, adapter: Adapter, *,
                  get: Callable[[], Any] | None = None,
+                 keep: Callable[[], Callable[[], None] | None] | None = None,
                  set_value: Callable[[Any], None] | None = None) -> None:
         super().__init__(value if holder is None else holder, {}, adapter)
-        self.__dict__.update(set_value=set_value, _name=name, _get=get or (lambda: value))
+        self.__dict__.update(set_value=set_value, _name=name, _get=get or (lambda: value),
+                             _keep=keep)
 
     set_value: Callable[[Any], None] | None
     _name: str
     _get: Callable[[], Any]
+    _keep: Callable[[], Callable[[], None] | None] | None
 
     @property
     def now(self) -> Any:
@@ -63,6 +67,11 @@ class Place(LiveVariable):
     def write(self, array: np.ndarray[Any, Any]) -> None:
         assert self.set_value is not None  # the adapter was asked before
         self.set_value(like(self._get(), array))
+
+    def note_restored(self, number: int) -> None:
+        keep = self._keep and self._keep()
+        if keep:
+            keep()
 
     def refer(self) -> Callable[[], Any]:
         """A weak reference to itself: it lives as long as its tree is set on something."""

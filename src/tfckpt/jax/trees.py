@@ -31,9 +31,16 @@ _known: weakref.WeakValueDictionary[tuple[int, str, bool], Any] = weakref.WeakVa
 
 
 class JaxTree(LiveObject):
-    """The stand-in of a container."""
+    """The stand-in of a container.
+
+    It keeps the places in its container, and stand-ins of containers in it only once something in
+    them was restored: a training loop puts new ones there, and the old arrays must go.
+    """
 
     _parts: dict[Any, Any]
+    _kept: dict[Any, JaxTree]
+    _owner: Callable[[], JaxTree | None]
+    _slot: Any
     _path: str
     _is_fixed: bool
 
@@ -53,7 +60,8 @@ class JaxTree(LiveObject):
         found: JaxTree | None = _known.get(key)
         if found is None:
             found = _known[key] = cls(value, {}, adapter)
-            found.__dict__.update(_path=path, _parts={}, _is_fixed=is_fixed)
+            found.__dict__.update(_path=path, _parts={}, _kept={}, _owner=_nobody, _slot=None,
+                                  _is_fixed=is_fixed)
         return found
 
     def _trackable_children(self) -> dict[str, Any]:
@@ -64,24 +72,38 @@ class JaxTree(LiveObject):
                 parts[item.slot] = self._part(item)
             if parts[item.slot] is not None:
                 names[item.name] = parts[item.slot]
-        self._parts = parts
+        self._parts = {slot: part for slot, part in parts.items() if isinstance(part, Place)}
+        self._kept = {slot: part for slot, part in self._kept.items() if parts.get(slot) is part}
         return names
+
+    def keep(self) -> None:
+        """Have the containers around this one keep it."""
+        owner = self._owner()
+        if owner is not None:
+            owner.keep_part(self._slot, self)
+
+    def keep_part(self, slot: Any, part: JaxTree) -> None:
+        """Keep a container in this one, and have this one kept."""
+        if self._kept.get(slot) is not part:
+            self._kept[slot] = part
+            self.keep()
 
     def _part(self, item: Item) -> Any:
         path = f"{self._path}/{item.name}" if self._path else item.name
         value = item.value
         if is_nnx_variable(value):
-            return place_of_variable(value, path, self.adapter)
+            return place_of_variable(value, path, self.adapter, self.keep)
         if is_leaf(value):
             known = self._parts.get(item.slot)  # it stays the same when its value is replaced
             if _is_in(known, self.live):
                 return known
-            return _place(self.live, item._replace(put=None) if self._is_fixed else item, path,
-                          self.adapter)
+            return _place(self, item._replace(put=None) if self._is_fixed else item, path)
         if isinstance(value, (Variable, Parent)):
             return value
         if is_plain_container(value) or is_container(value):
-            return JaxTree.of(value, self.adapter, path, is_fixed=self._is_fixed)
+            part = JaxTree.of(value, self.adapter, path, is_fixed=self._is_fixed)
+            part.__dict__.update(_owner=weakref.ref(self), _slot=item.slot)
+            return part
         return value if is_trackable(value) else None
 
     def refer(self) -> Callable[[], Any]:
@@ -99,24 +121,31 @@ def _is_in(part: Any, holder: Any) -> bool:
     return isinstance(part, Place) and part.live is holder
 
 
-def _place(holder: Any, item: Item, path: str, adapter: Adapter) -> Place:
-    """The place of a value in a container."""
-    now = item.get or (lambda: item.value)
+def _nobody() -> None:
+    """The owner of what has none."""
+
+
+def _place(tree: JaxTree, item: Item, path: str) -> Place:
+    """The place of a value in a container. It refers to the value itself only if that must stay."""
+    value, now, put = item.value if item.get is None else None, item.get, item.put
 
     def get() -> Any:
-        found = now()
-        return found if box_of(found) is None else found.unbox()
+        found = value if now is None else now()
+        box = box_of(found)
+        return found if box is None else box.unbox()
 
-    def put(value: Any) -> None:
-        assert item.put is not None
-        found = now()
-        item.put(value if box_of(found) is None else found.replace_boxed(value))
+    def replace(new: Any) -> None:
+        assert now is not None
+        assert put is not None
+        box = box_of(now())
+        put(new if box is None else box.replace_boxed(new))
 
-    return Place(item.value, holder, path, adapter, get=get,
-                 set_value=None if item.put is None else put)
+    return Place(None, tree.live, path, tree.adapter, get=get, keep=weakref.WeakMethod(tree.keep),
+                 set_value=None if put is None else replace)
 
 
-def place_of_variable(variable: Any, path: str, adapter: Adapter) -> Any:
+def place_of_variable(variable: Any, path: str, adapter: Adapter,
+                      keep: Callable[[], None] | None = None) -> Any:
     """The stand-in of a variable of NNX, the same one wherever it is."""
     value = variable.get_value()
     if not is_leaf(value):  # a whole tree in one variable
@@ -124,7 +153,7 @@ def place_of_variable(variable: Any, path: str, adapter: Adapter) -> Any:
     key = (id(variable), "", False)
     found = _known.get(key)
     if found is None:
-        found = _known[key] = Place(value, variable, path, adapter,
-                                             get=variable.get_value,
-                                             set_value=variable.set_value)
+        found = _known[key] = Place(value, variable, path, adapter, get=variable.get_value,
+                                    keep=None if keep is None else weakref.WeakMethod(keep),
+                                    set_value=variable.set_value)
     return found

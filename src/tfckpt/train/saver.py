@@ -158,8 +158,9 @@ class Saver:
         if self._by_name is not None:
             return
         given = self._var_list
-        self._by_name = _by_name(_all_variables() if given is None else given)
-        if not self._by_name and not self._allow_empty:
+        found = _by_name(_all_variables() if given is None else given)
+        self._by_name = {} if self._is_tree else found
+        if not found and not self._allow_empty:
             raise VariableError("there are no variables to save",
                                 hint="Make them first, or allow it with allow_empty=True.")
 
@@ -172,9 +173,13 @@ class Saver:
         """
         if self._by_name is None:
             raise GraphStateError("build() wasn't called on a Saver made with defer_build=True")
-        if self._var_list is not None and tree_of(self._var_list) is not None:
-            self._by_name = _by_name(self._var_list)  # a step may have put new trees in there
+        if self._is_tree and self._var_list is not None:  # a step may have put others in there
+            return _by_name(self._var_list)
         return self._by_name
+
+    @property
+    def _is_tree(self) -> bool:
+        return self._var_list is not None and tree_of(self._var_list) is not None
 
     @property
     def last_checkpoints(self) -> list[str]:

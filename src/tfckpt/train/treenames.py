@@ -24,20 +24,20 @@ def names_of_tree(given: Any, tree: Any) -> dict[str, Any]:
         tree: Its stand-in.
     """
     found: dict[str, Any] = {}
-    seen = {id(tree)}  # what has two names is there under its first
-
-    def walk(path: str, node: Any) -> None:
-        if id(node) in seen:
-            return
-        seen.add(id(node))
-        children = children_of(node)
-        if isinstance(node, LiveObject) and (children or not node.own_values()):
-            for own, child in children.items():
-                walk(f"{path}/{own}", child)
-        else:
-            found[path] = node
-
+    seen = {id(tree): tree}  # what has two names is there under its first; nothing dies meanwhile
+    waiting = []
     for name, child in children_of(tree).items():
         alone = tree_of(given[name]) if isinstance(given, Mapping) and name in given else None
-        walk(name, alone if isinstance(alone, Variable) else child)
+        waiting.append((name, alone if isinstance(alone, Variable) else child))
+    waiting.reverse()
+    while waiting:
+        path, node = waiting.pop()
+        if id(node) in seen:
+            continue
+        seen[id(node)] = node
+        children = children_of(node)
+        if isinstance(node, LiveObject) and (children or not node.own_values()):
+            waiting += [(f"{path}/{own}", child) for own, child in reversed(children.items())]
+        else:
+            found[path] = node
     return found
