@@ -19,8 +19,13 @@ def original(function, **arguments):
     return live_module.live("tf2.21")(function, module="map_model_snippets", **arguments)
 
 
-def port(function, **arguments):
-    return live_module.live("keras3")(function, module="map_port_snippets", **arguments)
+def port(folder, name_map, class_name, **arguments):
+    """What Hugging Face makes of the file, and of the original by `tfckpt.torch.load`: the same."""
+    found = live_module.live("keras3")(
+        "hugging_face", module="map_port_snippets", folder=folder, class_name=class_name,
+        original=folder / "model.ckpt", name_map=name_map, **arguments)
+    assert found["differ"] == []
+    return found
 
 
 def whole_numbers(below, *shape):
@@ -56,13 +61,15 @@ def test_bert_of_google_research_is_the_one_of_hugging_face(tmp_path):
               "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 32,
               "hidden_act": "gelu_new"}
     inputs = {"input_ids": ids, "attention_mask": mask, "token_type_ids": kinds}
-    found = port("hugging_face", folder=tmp_path, class_name="BertForPreTraining", config=config,
+    found = port(tmp_path, "hf-bert", "BertForPreTraining",
+                 config=config,
                  inputs=inputs, outputs={"words": "prediction_logits", "hidden": "hidden_states",
                                          "next": "seq_relationship_logits"})
     assert found["said"] == {}
     assert found["lacking"] == ["cls.predictions.decoder.bias", "cls.predictions.decoder.weight"]
     check_equal(found["outputs"], expected)
-    found = port("hugging_face", folder=tmp_path, class_name="BertModel", config=config,
+    found = port(tmp_path, "hf-bert", "BertModel",
+                 config=config,
                  inputs=inputs, outputs={"hidden": "last_hidden_state", "pooled": "pooler_output"})
     assert {name.partition(".")[0] for name in found["said"].pop("unexpected_keys")} == {"cls"}
     assert found["said"] == {}
@@ -78,7 +85,8 @@ def test_gpt2_of_openai_is_the_one_of_hugging_face(tmp_path):
     tfckpt.convert(tmp_path / "model.ckpt", tmp_path / "model.safetensors", map="hf-gpt2")
     config = {"vocab_size": 23, "n_positions": 12, "n_embd": 16, "n_layer": 2, "n_head": 4,
               "bos_token_id": 0, "eos_token_id": 0}
-    found = port("hugging_face", folder=tmp_path, class_name="GPT2LMHeadModel", config=config,
+    found = port(tmp_path, "hf-gpt2", "GPT2LMHeadModel",
+                 config=config,
                  inputs={"input_ids": ids}, outputs={"words": "logits", "hidden": "hidden_states"})
     assert found["said"] == {}
     assert found["lacking"] == ["lm_head.weight"]
@@ -99,9 +107,15 @@ def test_t5_of_mesh_tensorflow_is_the_one_of_hugging_face(tmp_path, name_map):
               "num_decoder_layers": 2, "num_heads": 4, "relative_attention_num_buckets": 32,
               "feed_forward_proj": "gated-gelu" if gated else "relu",
               "tie_word_embeddings": not gated}
-    found = port("hugging_face", folder=tmp_path, class_name="T5ForConditionalGeneration",
+    found = port(tmp_path, name_map, "T5ForConditionalGeneration",
                  config=config, inputs={"input_ids": ids, "decoder_input_ids": decoder_ids},
-                 outputs={"words": "logits", "memory": "encoder_last_hidden_state"})
+                 outputs={"words": "logits", "memory": "encoder_last_hidden_state"},
+                 untied="lm_head" if gated else "")
+    if gated:
+        assert found["refused"].splitlines()[1:] == [
+            "  differs: shared.weight the same tensor as lm_head.weight: shared/embedding is"
+            " another than decoder/logits/kernel, which that is; untie them before, if the original"
+            " has two", "Nothing was loaded."]
     assert found["said"] == {}
     assert found["lacking"] == ["decoder.embed_tokens.weight", "encoder.embed_tokens.weight",
                                 *([] if gated else ["lm_head.weight"])]
@@ -130,12 +144,13 @@ def labels(count):
 def test_resnet_of_keras_is_the_one_of_hugging_face(tmp_path):
     """Where its first convolution has the stride; biases are taken off the means behind them."""
     pixels = images(33)
-    expected = keras2("keras_resnet", prefix=tmp_path / "ckpt", seed=SEED, depths=[2, 1],
+    expected = keras2("keras_resnet", prefix=tmp_path / "model.ckpt", seed=SEED, depths=[2, 1],
                       images=pixels.tolist())
-    report = tfckpt.convert(tmp_path / "ckpt", tmp_path / "model.safetensors", map="hf-resnet")
+    report = tfckpt.convert(tmp_path / "model.ckpt", tmp_path / "model.safetensors",
+                            map="hf-resnet")
     config = {"depths": [2, 1], "hidden_sizes": [256, 512], "embedding_size": 64,
               "downsample_in_bottleneck": True, **labels(5)}
-    found = port("hugging_face", folder=tmp_path, class_name="ResNetForImageClassification",
+    found = port(tmp_path, "hf-resnet", "ResNetForImageClassification",
                  config=config, inputs={"pixel_values": channels_first(pixels)},
                  outputs={"logits": "logits"})
     assert found["said"] == {}
@@ -146,22 +161,23 @@ def test_resnet_of_keras_is_the_one_of_hugging_face(tmp_path):
 
 def test_efficientnet_of_keras_is_the_one_of_hugging_face(tmp_path):
     pixels = images(64, top=255.0)
-    expected = keras2("keras_efficientnet", prefix=tmp_path / "ckpt", seed=SEED,
+    expected = keras2("keras_efficientnet", prefix=tmp_path / "model.ckpt", seed=SEED,
                       images=pixels.tolist())
-    tfckpt.convert(tmp_path / "ckpt", tmp_path / "model.safetensors", map="hf-efficientnet-b0")
+    tfckpt.convert(tmp_path / "model.ckpt", tmp_path / "model.safetensors",
+                   map="hf-efficientnet-b0")
     config = {"width_coefficient": 1.0, "depth_coefficient": 1.0, "hidden_dim": 1280,
               "image_size": 64, **labels(5)}
-    found = port("hugging_face", folder=tmp_path, class_name="EfficientNetForImageClassification",
+    found = port(tmp_path, "hf-efficientnet-b0", "EfficientNetForImageClassification",
                  config=config, inputs={"pixel_values": channels_first(pixels / 255)},
                  outputs={"logits": "logits"})
     assert found["said"] == {}
     assert found["lacking"] == []
     check_equal(found["outputs"], {"logits": expected})
-    assert check_way_back(tmp_path, "hf-efficientnet-b0", tmp_path / "ckpt") == [
+    assert check_way_back(tmp_path, "hf-efficientnet-b0", tmp_path / "model.ckpt") == [
         f"layer_with_weights-0/{name}/.ATTRIBUTES/VARIABLE_VALUE"
         for name in ("count", "mean", "variance")]
     with pytest.raises(MismatchError) as caught:
-        tfckpt.convert(tmp_path / "ckpt", tmp_path / "b1.safetensors", map="hf-efficientnet-b1")
+        tfckpt.convert(tmp_path / "model.ckpt", tmp_path / "b1.npz", map="hf-efficientnet-b1")
     assert str(caught.value).splitlines()[1] == (
         "  no name has 1b, 2c, 3c, 4d, 5d, 6e, 7b for {block}, as all models of this map have: it"
         " is for one of another size")

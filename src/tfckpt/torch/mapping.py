@@ -62,8 +62,10 @@ def find_by_map(source: Source, module: nn.Module, mapping: NameMap | str | os.P
     found = resolve(name_map, entries, tensors)
     found.raise_if_wrong(name_map, source.prefix)
     moves, wrong = [], []
+    taken: dict[int, tuple[str, Move]] = {}
     for move in found.moves:
-        problems = list(_problems(move, entries, tensors, cast=cast))
+        problems = [*_problems(move, entries, tensors, cast=cast),
+                    *_contended(move, entries, tensors, taken)]
         wrong += problems
         if not problems:
             moves.append(move)
@@ -155,6 +157,20 @@ def _problems(move: Move, entries: dict[str, Entry], tensors: Tensors, *, cast: 
             for name, shape in zip(names, shapes, strict=True) if name
             if shape != tuple(tensors[name].shape)
             or not _goes(sources[0], dtype_of(tensors[name]), cast=cast)]
+
+
+def _contended(move: Move, entries: dict[str, Entry], tensors: Tensors,
+               taken: dict[int, tuple[str, Move]]) -> list[Wrong]:
+    """Tensors that the module has under two names, of which the checkpoint has two values."""
+    for name in _targets(move, tensors):
+        other, first = taken.setdefault(id(tensors[name]), (name, move))
+        if first is not move:
+            title, got = (", ".join(plain_name(entries[key].key) for key in item.sources)
+                          for item in (move, first))
+            return [Wrong(name, f"the same tensor as {other}", title,
+                          f"another than {got}, which that is",
+                          "untie them before, if the original has two")]
+    return []
 
 
 def _goes(entry: Entry, wanted: Any, *, cast: bool) -> bool:
