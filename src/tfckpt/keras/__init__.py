@@ -12,6 +12,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tfckpt.errors import MissingDependencyError
+
 if TYPE_CHECKING:
     from tfckpt.keras.callbacks import ModelCheckpoint
     from tfckpt.keras.loading import load_weights
@@ -29,4 +31,11 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'tfckpt.keras' has no attribute {name!r}")
     from importlib import import_module  # deferred: the files need nothing of this
 
-    return getattr(import_module(f"tfckpt.keras.{_WHERE[name]}"), name)
+    try:
+        module = import_module(f"tfckpt.keras.{_WHERE[name]}")
+    except ModuleNotFoundError as error:
+        if error.name != "keras":
+            raise
+        raise MissingDependencyError(f"tfckpt.keras.{name} needs Keras",
+                                     hint="Run: pip install 'tfckpt[keras]' keras") from None
+    return getattr(module, name)

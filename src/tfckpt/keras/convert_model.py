@@ -56,14 +56,18 @@ def find_backend() -> str:
     """The first backend of Keras 3 that is installed.
 
     Raises:
-        MissingDependencyError: Keras isn't.
+        MissingDependencyError: Keras isn't, or none is.
     """
     from importlib.util import find_spec  # deferred: few convert to a model
 
     if find_spec("keras") is None:
         raise MissingDependencyError("a Keras 3 model needs Keras",
-                                     hint="pip install 'tfckpt[keras]' keras")
-    return next(name for name in BACKENDS if find_spec(name) is not None)
+                                     hint="Run: pip install 'tfckpt[keras]' keras")
+    found = next((name for name in BACKENDS if find_spec(name) is not None), None)
+    if found is None:
+        raise MissingDependencyError("Keras 3 needs a backend", expected=" or ".join(BACKENDS),
+                                     hint="Run: pip install torch")
+    return found
 
 
 def open_model(what: str) -> Any:

@@ -15,7 +15,7 @@ from tfckpt.errors import MismatchError, UnsupportedError
 from tfckpt.keras.building import when_built
 from tfckpt.keras.finding import Choice, find
 from tfckpt.keras.legacy_h5 import LegacyH5, is_legacy_h5
-from tfckpt.keras.program import is_built
+from tfckpt.keras.program import check_model, is_built
 from tfckpt.keras.reports import LoadReport
 from tfckpt.keras.values import assign_values, changed_layers, read_values
 from tfckpt.keras.weights_h5 import is_weights_h5
@@ -92,8 +92,10 @@ def load_weights(model: Any, path: str | os.PathLike[str], *,
     Raises:
         MismatchError: Something is missing, unused, of another shape, or can't be told from
             something else; with the table. Its ``report`` is the whole report.
+        VariableTypeError: It is no Keras 3 model.
         CheckpointError: The file can't be read. The model is as it was.
     """
+    check_model(model)
     names = _names(map)
     choice = Choice(names, config, root, trust_order)
     load = functools.partial(_load, model, path, choice, allow_missing, allow_unused,

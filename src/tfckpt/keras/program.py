@@ -10,11 +10,14 @@ Source: src/layers and src/models/functional.py of Keras 3; src/engine/functiona
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterator
 from typing import Any
 
-__all__ = ["Part", "every_layer", "held", "is_automatic", "is_built", "is_container",
-           "old_attributes", "plain_attribute", "read_program", "snake_case"]
+from tfckpt.errors import VariableTypeError
+
+__all__ = ["Part", "check_model", "every_layer", "held", "is_automatic", "is_built",
+           "is_container", "old_attributes", "plain_attribute", "read_program", "snake_case"]
 
 # What layers hold for bookkeeping: no saved attribute of Keras 2.
 _OWN = frozenset({
@@ -92,6 +95,22 @@ def read_program(model: Any) -> Part:
     root = _Reader(saved).layer(model, "", model.name)
     assert root is not None
     return root
+
+
+def check_model(model: Any) -> None:
+    """Refuse what is no model of Keras 3.
+
+    Raises:
+        VariableTypeError: Saying what it is.
+    """
+    roots = {base.__module__.partition(".")[0] for base in type(model).__mro__}
+    has_weights = hasattr(model, "weights")
+    if "keras" in roots and hasattr(sys.modules["keras"], "ops") and has_weights:
+        return
+    is_old = has_weights and roots & {"keras", "tf_keras"}
+    raise VariableTypeError(
+        "this is no Keras 3 model", got=type(model).__name__,
+        hint="Models of Keras 2 go into tfckpt.Checkpoint and tfckpt.Saver." if is_old else None)
 
 
 def is_built(model: Any) -> bool:

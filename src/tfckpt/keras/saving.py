@@ -14,7 +14,7 @@ from tfckpt.format.dtypes import INT64, dtype_named
 from tfckpt.format.objectgraph import OBJECT_GRAPH_KEY, VARIABLE_VALUE, encode_object_graph
 from tfckpt.format.objectkeys import object_key
 from tfckpt.keras.drawing import Drawn, draw
-from tfckpt.keras.program import is_built
+from tfckpt.keras.program import check_model, is_built
 
 if TYPE_CHECKING:
     import numpy as np
@@ -48,6 +48,7 @@ def save_weights(model: Any, prefix: str | os.PathLike[str], *, style: SaveStyle
 
     Raises:
         GraphStateError: The model isn't built yet.
+        VariableTypeError: It is no Keras 3 model.
         AmbiguousNamesError: Two variables have one name, and the style is TF1's.
         DestinationExistsError: Something is there.
         StorageError: The system refuses.
@@ -65,8 +66,10 @@ def plan_weights(model: Any, style: SaveStyle, root: str = "") -> Plan:
 
     Raises:
         GraphStateError: The model isn't built yet.
+        VariableTypeError: It is no Keras 3 model.
         AmbiguousNamesError: Two variables have one name, and the style is TF1's.
     """
+    check_model(model)
     if not is_built(model):
         raise GraphStateError("the model isn't built: it has no weights to save",
                               got=model.name, hint="Call it once, or model.build(input_shape).")

@@ -42,5 +42,5 @@ def __getattr__(name: str) -> Any:
         import torch  # noqa: F401
     except ImportError:
         raise MissingDependencyError("tfckpt.torch needs PyTorch",
-                                     hint="pip install 'tfckpt[torch]'") from None
+                                     hint="Run: pip install 'tfckpt[torch]'") from None
     return getattr(import_module(f"tfckpt.torch.{_WHERE[name]}"), name)
