@@ -161,6 +161,13 @@ def test_cells_of_tensorflow_1_are_told_by_their_shapes(torch, tf1):
         for name, cell in (("rnn", "basic_lstm_cell"), ("two", "lstm_cell"))]
 
 
+@pytest.mark.parametrize("kind", ["Kinds", "Images"])
+def test_keras_3_keeps_kernels_under_other_attributes(torch, tf221, tmp_path, kind):
+    path = tf221("save", module="torch_keras_snippets", folder=str(tmp_path), kind=kind,
+                 given=torch("some_inputs", kind=kind))
+    assert torch("load_tf", kind=kind, path=path, told=True)["far"] < 1e-5
+
+
 @pytest.mark.parametrize(("kind", "style"), [("ResNet", "tf2"), ("Cells", "tf1")])
 def test_what_save_writes_is_restored(torch, keras2, tf1, kind, style):
     path = torch("save_tf", kind=kind, style=style)
@@ -179,7 +186,13 @@ def test_what_does_not_fit_is_said_and_not_loaded(torch):
                  "  alike:   bias [4], kernel [4,4]: which is which?\n"
                  "             left, right\n"
                  "             first, second\n"
-                 "Nothing was loaded. names={stored: tensor} names pairs.",
+                 "Nothing was loaded. names={stored: tensor} names pairs. map_to_fill_in() of the"
+                 " error's report makes one to fill in; trust_order=True takes them in order.",
+        "to fill in": {"left/kernel": "? first.weight, second.weight",
+                       "left/bias": "? first.bias, second.bias",
+                       "right/kernel": "? first.weight, second.weight",
+                       "right/bias": "? first.bias, second.bias"},
+        "in order": loaded.format("order"), "ordered": True,
         "named": loaded.format("map"), "transposed": True,
         "no name": "the module has no tensor of this name (tensor 'second.wait')\n"
                    "Nearest: second.weight, second.bias, second/bias.",

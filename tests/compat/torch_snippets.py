@@ -12,6 +12,7 @@ from torch.nn.functional import relu
 
 import tfckpt
 import tfckpt.torch
+from tfckpt.errors import MismatchError
 
 
 class Block(nn.Module):
@@ -251,11 +252,11 @@ def some_inputs(folder, kind):
     return [array.tolist() for array in inputs(globals()[kind])]
 
 
-def load_tf(folder, kind, path, **options):
+def load_tf(folder, kind, path, told=False, **options):
     """How far apart both sides are after `tfckpt.torch.load`, and the report."""
     kind = globals()[kind]
     torch.manual_seed(3)
-    module = kind()
+    module = seeded(kind) if told else kind()
     report = tfckpt.torch.load(module, path, **options)
     io = np.load(f"{folder}/io.npz")
     return {"far": float(np.abs(computed(module, kind) - io["y"]).max()), "report": str(report)}
@@ -300,6 +301,14 @@ def load_odd_ones(folder):
               for kind, shape in (("kernel", (4, 4)), ("bias", (4,)))}
     path = write(folder, "pair", **square)
     load("alike", Pair(), path)
+    try:
+        tfckpt.torch.load(Pair(), path)
+    except MismatchError as error:
+        found["to fill in"] = error.report.map_to_fill_in()
+    pair = Pair()
+    load("in order", pair, path, trust_order=True)
+    found["ordered"] = np.array_equal(pair.second.weight.detach().numpy(),
+                                      square["right__kernel"].astype("f4").T)
     pair = Pair()
     load("named", pair, path, names={"left/kernel": "second.weight", "left/bias": "second.bias",
                                      "right/kernel": "first/kernel", "right/bias": "first.bias"})

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from tfckpt.core.induction import Named
 from tfckpt.core.leaves import leaf_kind, split_name
 
-__all__ = ["Layer", "Paired", "pair_layers", "pair_relatives"]
+__all__ = ["Layer", "Paired", "kinds_of", "pair_layers", "pair_relatives"]
 
 Head = tuple[str, tuple[int, ...]]
 _EVERYWHERE = frozenset({"kernel", "bias", "gamma", "beta", "moving_mean", "moving_variance",
@@ -133,6 +133,25 @@ def _is_within(short: str, long: str) -> bool:
     """Whether a name is the other but for one part that it lacks."""
     parts, others = short.split("/"), long.split("/")
     return short != "" and any(others[:n] + others[n + 1:] == parts for n in range(len(others)))
+
+
+def kinds_of(names: Mapping[str, str]) -> dict[str, dict[str, str]]:
+    """Layers by title: the key of the weight of each kind.
+
+    Args:
+        names: The name of each key.
+
+    Example:
+        >>> kinds_of({"x": "fc/weights", "y": "fc/biases"})
+        {'fc': {'kernel': 'x', 'bias': 'y'}}
+    """
+    found: dict[str, dict[str, str]] = {}
+    for key, name in names.items():
+        *scope, leaf = split_name(name)
+        weights = found.setdefault("/".join(scope), {})
+        kind = leaf_kind(leaf)
+        weights[leaf if kind in weights else kind] = key
+    return found
 
 
 def _by_structure(named: Sequence[Named], with_dtypes: bool) -> dict[Weights, list[Layer]]:

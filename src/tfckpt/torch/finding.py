@@ -15,6 +15,8 @@ from tfckpt.core.rules import Rule, encode_rules
 from tfckpt.core.source import Source
 from tfckpt.errors import TensorNotFoundError, UnsupportedError, nearest
 from tfckpt.format.dtypes import DType
+from tfckpt.torch.attributes import same_attributes
+from tfckpt.torch.groups import Members, members, pairs_in_order
 from tfckpt.torch.leaves import TorchVariable
 from tfckpt.torch.parents import named_variables
 from tfckpt.torch.reports import Loaded, LoadReport, Unsure, Wanted, Wrong, shape_text
@@ -63,8 +65,8 @@ _Taken = tuple[str, _Target, str]
 """A key, what it is loaded into, and the evidence."""
 
 
-def find(source: Source, module: nn.Module, names: Mapping[str, str], *, cast: bool, ema: str
-         ) -> Finding:
+def find(source: Source, module: nn.Module, names: Mapping[str, str], *, cast: bool, ema: str,
+         trust_order: bool = False) -> Finding:
     """Match a checkpoint with what a module would save.
 
     Args:
@@ -73,6 +75,7 @@ def find(source: Source, module: nn.Module, names: Mapping[str, str], *, cast: b
         names: Pairs that are known, name in the checkpoint to name in the module.
         cast: Whether numbers of another precision will do.
         ema: ``"use"`` to take moving averages in the place of variables.
+        trust_order: Whether layers that nothing tells apart are taken in order.
 
     Raises:
         TensorNotFoundError: One of the names is none.
@@ -84,14 +87,22 @@ def find(source: Source, module: nn.Module, names: Mapping[str, str], *, cast: b
              for name, item in targets.items()}
     b = Side(type(module).__name__, heads)
     given = {a.key(here, "names"): _named(there, targets) for here, there in names.items()}
-    # A pair that the user names has to fit like any other.
-    wrong = [(key, name) for key, name in given.items() if not _fits(source, key, heads[name])]
-    matched = match(a, b, given=given)
+    same = {} if names else same_attributes(a, {name: head[1] for name, head in heads.items()})
+    matched = match(a, b, given=same or given)
+    groups = [(group, members(a, b, group)) for group in matched.groups]
+    ordered = [pair for _, both in groups for pair in pairs_in_order(both)] if trust_order else []
+    # Pairs that are known have to fit like any others.
+    wrong = [(key, name) for key, name in (same or given).items()
+             if not _fits(source, key, heads[name])]
     averages = averages_of(read_anatomy(source))
     if ema == "use" and not averages:
         raise UnsupportedError("the checkpoint has no moving averages", file=source.prefix)
-    pairs = [(pair.a, pair.b, pair.how) for pair in matched.matched
-             if (pair.a, pair.b) not in wrong]
+    pairs: list[tuple[str, str, str]] = [
+        (pair.a, pair.b, "name" if same else pair.how) for pair in matched.matched
+        if (pair.a, pair.b) not in wrong]
+    pairs += [(key, name, "order") for key, name in ordered]
+    place = {name: n for n, name in enumerate(targets)}
+    pairs.sort(key=lambda pair: place[pair[1]])
     taken: list[_Taken] = [(averages.get(key, key) if ema == "use" else key, targets[name], how)
                            for key, name, how in pairs]
     problems = [*wrong, *((item.a, item.b) for item in matched.mismatched)]
@@ -102,7 +113,8 @@ def find(source: Source, module: nn.Module, names: Mapping[str, str], *, cast: b
         tuple(Wanted(targets[item.key].title, item.head[1], item.near)
               for item in matched.missing),
         tuple(_wrong(source, key, targets[name]) for key, name in [*problems, *uncast]),
-        tuple(_unsure(group) for group in matched.groups),
+        tuple(_unsure(group, both, targets) for group, both in groups
+              if not (trust_order and pairs_in_order(both))),
         tuple(plain_name(key) for key in matched.unused), _left_aside(a),
         _notes(source, matched, taken, n_averages=len(averages), ema=ema))
     return Finding(report, lambda source: _assign(source, taken))
@@ -172,9 +184,13 @@ def _wrong(source: Source, key: str, target: _Target) -> Wrong:
                  f"{entry.dtype} {shape_text(entry.shape)}", hint)
 
 
-def _unsure(group: Group) -> Unsure:
+def _unsure(group: Group, both: Members, targets: Mapping[str, _Target]) -> Unsure:
+    choices = tuple(
+        (plain_name(key), tuple(", ".join(targets[own[kind]].tensors) for own in both.b.values()
+                                if kind in own))
+        for kinds in both.a.values() for kind, key in kinds.items())
     weights = ", ".join(f"{kind} {shape_text(head[1])}" for kind, head in group.weights)
-    return Unsure(weights, group.a, group.b)
+    return Unsure(weights, tuple(both.a), tuple(both.b), choices)
 
 
 def _left_aside(side: Side) -> dict[str, int]:

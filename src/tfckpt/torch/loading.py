@@ -29,7 +29,7 @@ Path = str | os.PathLike[str]
 def load(module: nn.Module, path: Path, *, map: NameMap | Path | None = None,  # noqa: A002 - as everywhere here
          names: Mapping[str, str] | None = None, layouts: Mapping[str, str] | None = None,
          allow_missing: bool | str = False, allow_unused: bool | str = False, cast: bool = False,
-         ema: Literal["ignore", "use"] = "ignore") -> LoadReport:
+         ema: Literal["ignore", "use"] = "ignore", trust_order: bool = False) -> LoadReport:
     """Load a checkpoint of TensorFlow's into a module: all of it, or nothing and why.
 
     Without a map, which tensor is which is found out as ``tfckpt match`` does: by names, by rules
@@ -51,6 +51,9 @@ def load(module: nn.Module, path: Path, *, map: NameMap | Path | None = None,  #
         allow_unused: Likewise, whether the checkpoint's model may have more.
         cast: Whether numbers of another precision are cast to the module's; the report says which.
         ema: ``"use"`` to load moving averages in the place of the variables.
+        trust_order: Whether layers of equal weights that nothing else tells apart are taken in
+            order: the module's, and the natural one of the checkpoint's names. Say so only if the
+            program made its layers in the order of the module.
 
     Returns:
         What was loaded, by which evidence and in which layout. ``print`` it; ``table()`` has all.
@@ -69,13 +72,15 @@ def load(module: nn.Module, path: Path, *, map: NameMap | Path | None = None,  #
     module = unwrapped(module)
     if not isinstance(module, nn.Module):
         raise VariableTypeError("this is no module of PyTorch", got=type(module).__name__)
-    if map is not None and (names or layouts):
-        raise UnsupportedError("a map says all names and layouts; names= and layouts= go without")
+    if map is not None and (names or layouts or trust_order):
+        raise UnsupportedError("a map says all names and layouts; names=, layouts= and trust_order="
+                               " go without")
     with open_source(path) as source, using_layouts(module, layouts), ExitStack() as stack:
         more = stack.enter_context(found_cells(source, module)) if map is None else []
         _refuse_own_file(source, module)
         if map is None:
-            finding = find(source, module, names or {}, cast=cast, ema=ema)
+            finding = find(source, module, names or {}, cast=cast, ema=ema,
+                           trust_order=trust_order)
         else:
             from tfckpt.torch.mapping import find_by_map  # deferred: maps are rarely given
 
@@ -111,6 +116,9 @@ def _refusal(report: LoadReport, finding: Finding, source: Source) -> MismatchEr
         hint += " What is missing has no rule in the map." if report.missing else ""
     elif report.unsure or report.missing or report.unused:
         hint += " names={stored: tensor} names pairs."
+    if report.unsure:
+        hint += (" map_to_fill_in() of the error's report makes one to fill in; trust_order=True"
+                 " takes them in order.")
     if report.missing:
         hint += " allow_missing=True keeps the module's own values."
     if report.unused:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 __all__ = ["LoadReport", "Loaded", "Unsure", "Wanted", "Wrong", "shape_text"]
 
 Shape = tuple[int, ...]
-_EVIDENCE = ("map", "name", "rule", "structure", "values")
+_EVIDENCE = ("map", "name", "rule", "structure", "order")
 _MOST = 4  # names in a line
 
 
@@ -67,11 +67,13 @@ class Unsure(NamedTuple):
         weights: What each of them has.
         keys: The layers of the checkpoint.
         names: Those of the module.
+        choices: Each tensor of the checkpoint's layers, and those of the module that it may be.
     """
 
     weights: str
     keys: tuple[str, ...]
     names: tuple[str, ...]
+    choices: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
 
 class LoadReport(NamedTuple):
@@ -115,6 +117,17 @@ class LoadReport(NamedTuple):
         for item in self.loaded:
             found.setdefault(item.layout, []).extend(item.tensors)
         return found
+
+    def map_to_fill_in(self) -> dict[str, str]:
+        """Names for ``names=``: tensors that can't be told apart, for people to complete.
+
+        Example:
+            >>> LoadReport("Net", "c", unsure=(Unsure("kernel [4,4]", ("x", "y"), ("a", "b"), (
+            ...     ("x/kernel", ("a.weight", "b.weight")),)),)).map_to_fill_in()
+            {'x/kernel': '? a.weight, b.weight'}
+        """
+        return {name: "? " + ", ".join(tensors) for group in self.unsure
+                for name, tensors in group.choices}
 
     def problems(self) -> list[str]:
         """Everything that keeps the module from being loaded whole, a line each."""
