@@ -139,6 +139,19 @@ def refusals(folder):
     return messages
 
 
+def dtypes_that_are_newer(folder):
+    """What is said where TensorFlow holds ml_dtypes at a version that lacks them."""
+    from tfckpt.format.dtypes import dtype_named
+
+    said = set()
+    for name in ("int2", "uint2", "float4_e2m1fn"):
+        try:
+            said.add(str(dtype_named(name).numpy()))
+        except tfckpt.MissingDependencyError as error:
+            said.add(str(error).replace(name, "NAME"))
+    return sorted(said)
+
+
 def nothing_is_kept_alive(folder):
     """What still lives of an object that was saved and restored, after its last reference."""
     import gc

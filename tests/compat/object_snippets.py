@@ -29,7 +29,7 @@ class Objects:
         if kind == "list":
             made = [self.build(item, "item") for _, item in items]
         elif kind == "tuple":
-            made = tuple(self.build(item, "item") for _, item in items)
+            made = self.known[what["id"]] = tuple(self.build(item, "item") for _, item in items)
         else:
             made = {key: self.build(item, "entry") for key, item in items}
         return made

@@ -60,6 +60,13 @@ def test_refusals_name_what_is_wrong(run):
     assert twice == "two variables would be saved under one name (tensor 'n')"
 
 
+def test_a_newer_ml_dtypes_than_tensorflow_takes_is_not_advised_beside_it(run, tf2):
+    assert run("dtypes_that_are_newer") == ([
+        "the installed ml_dtypes has no dtype NAME\nRun: pip install 'ml_dtypes>=0.5'. TensorFlow"
+        " takes that from 2.18 on: beside an older one, read the tensor in an environment of its"
+        " own."] if tf2.version == "tf2.15" else ["float4_e2m1fn", "int2", "uint2"])
+
+
 def test_nothing_is_kept_alive(run):
     assert run("nothing_is_kept_alive") == {"module": False, "variable": False, "remembered": 0}
 

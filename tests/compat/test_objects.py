@@ -36,7 +36,8 @@ class Objects:
         if kind == "list":
             return [self.build(item, "item") for _, item in items]
         if kind == "tuple":
-            return tuple(self.build(item, "item") for _, item in items)
+            self.known[what["id"]] = tuple(self.build(item, "item") for _, item in items)
+            return self.known[what["id"]]
         return {key: self.build(item, "entry") for key, item in items}
 
 
@@ -53,7 +54,9 @@ MODULE = {"kind": "module", "id": 0, "items": [
     ["inner", {"kind": "module", "id": 3, "items": [
         ["deep", {"kind": "tuple", "id": 4, "items": [["", 5.0], ["", 6.0]]}],
         ["up", {"ref": 0}]]}],
-    ["again", {"ref": 3}], ["empty", {"kind": "list", "id": 5, "items": []}]]}
+    ["pair", {"kind": "tuple", "id": 6, "items": [
+        ["", 7.0], ["", {"kind": "tuple", "id": 7, "items": [["", 8.0]]}]]}],
+    ["same", {"ref": 6}], ["again", {"ref": 3}], ["empty", {"kind": "list", "id": 5, "items": []}]]}
 
 names = st.text(alphabet="aB_", min_size=1, max_size=3).filter(
     lambda n: n.isidentifier() and not n.startswith("_") and n not in ("B_", "root"))
@@ -67,7 +70,7 @@ def with_items(children):
     modules = st.lists(st.tuples(names, children).map(list), max_size=3, unique_by=lambda i: i[0])
     return st.one_of(
         st.builds(lambda i: {"kind": "list", "id": 0, "items": i}, lists),
-        st.builds(lambda i: {"kind": "tuple", "id": 0, "items": i}, tuples),
+        st.builds(lambda i: {"kind": "tuple", "id": None, "items": i}, tuples),
         st.builds(lambda i: {"kind": "dict", "id": 0, "items": i}, dicts),
         st.builds(lambda i: {"kind": "module", "id": 0, "items": i}, modules))
 

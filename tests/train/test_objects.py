@@ -341,7 +341,7 @@ Plain = collections.namedtuple("Plain", "left right")  # noqa: PYI024 - the olde
 def test_named_tuples_give_their_fields_and_indexes(tmp_path, kind):
     """Behaviour 78."""
     root = Net(pair=kind(var(1), [var(2)]))
-    assert type(root.pair) is kind
+    assert isinstance(root.pair, kind)
     assert (root.pair.left.numpy(), root.pair.right[0].numpy()) == (1.0, 2.0)
     assert list(children_of(root.pair)) == ["left", "right", "0", "1"]
     assert saved_values(tmp_path, root) == {"pair/left": 1.0, "pair/right/0": 2.0}

@@ -70,7 +70,8 @@ class DType(NamedTuple):
         except AttributeError:
             raise MissingDependencyError(
                 f"the installed ml_dtypes has no dtype {name}",
-                hint="Run: pip install --upgrade ml_dtypes") from None
+                hint="Run: pip install 'ml_dtypes>=0.5'. TensorFlow takes that from 2.18 on: beside"
+                     " an older one, read the tensor in an environment of its own.") from None
         return dtype
 
 

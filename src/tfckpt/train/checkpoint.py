@@ -28,6 +28,7 @@ from tfckpt.train.restoring import Restoration, warn
 from tfckpt.train.state import write_state
 from tfckpt.train.status import NameBasedStatus, NothingStatus, ObjectStatus, RestoreStatus
 from tfckpt.train.tracking import is_trackable, tracked
+from tfckpt.train.untracked import untracked_below
 from tfckpt.train.variables import Variable
 
 __all__ = ["Checkpoint"]
@@ -194,7 +195,9 @@ class Checkpoint(Trackable):
         """`write` as far as taking the values; see `PendingSave`."""
         prefix = as_path(file_prefix)
         with using_session(session or session_in(options)):
-            plan = plan_objects(self.view())
+            view = self.view()
+            _warn_of_untracked(view)
+            plan = plan_objects(view)
         return PendingSave(prefix, plan, lambda plan: write_plan(plan, prefix, overwrite=True))
 
     def prepare(self, file_prefix: Path, options: object = None, *, session: Any = None
@@ -302,6 +305,14 @@ def _is_same(own: Any, other: Any) -> bool:
     ours, theirs = children_of(own), children_of(other)
     return bool(ours) and ours.keys() == theirs.keys() and all(
         _is_same(child, theirs[name]) for name, child in ours.items())
+
+
+def _warn_of_untracked(view: GraphView) -> None:
+    """Warn of what the objects hold that the checkpoint won't have."""
+    numbers = list(view.children)  # all but variables
+    for text in untracked_below([view.objects[n] for n in numbers],
+                                [view.paths[n] for n in numbers]):
+        warn(text)
 
 
 def _warn_of_nothing(restoration: Restoration, view: GraphView) -> None:

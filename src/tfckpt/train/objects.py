@@ -41,7 +41,8 @@ class Trackable(Parent):
 
     Attributes that hold variables, other such objects, or lists, tuples and dicts of them,
     are its children. Whether they are there when a checkpoint is restored or are set later,
-    they get their values.
+    they get their values. Other containers, subclasses of list and dict among them, aren't, as
+    in TensorFlow; a save warns of those that hold something (train/untracked.py).
 
     Example:
         >>> class Net(Trackable):
@@ -56,12 +57,16 @@ class Trackable(Parent):
     _waiting: dict[str, list[Waiting]]
     _waiting_for_any: list[Waiting]
     _tracked: dict[str, Any]
+    _not_saved: frozenset[str] = frozenset()  # attributes that were set as NoDependency
 
     def __setattr__(self, name: str, value: Any) -> None:
         if isinstance(value, NoDependency):
             self._children().pop(name, None)
+            self.__dict__["_not_saved"] = self._not_saved | {name}
             object.__setattr__(self, name, value.value)
             return
+        if name in self._not_saved:
+            self.__dict__["_not_saved"] = self._not_saved - {name}
         if name in self.__dict__ and self.__dict__[name] is value:
             return
         tree = tree_of(value)

@@ -2,16 +2,18 @@
 
 Lists and dicts that are set on an object stay lists and dicts for their users, but ones
 that notice what is put into them, so that a value which waits for a new element finds it.
-A tuple stays the one it is, unless something in it has to notice.
+A tuple becomes one of its own, as TensorFlow's wrappers are: set twice it is two objects.
 
 Source: python/trackable/data_structures.py.
 """
 
 from __future__ import annotations
 
+import copy
+import functools
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, SupportsIndex
 
 from tfckpt.errors import VariableError
 from tfckpt.train.adapters import stand_in, tree_of
@@ -64,26 +66,39 @@ def tracked(value: Any) -> Any:
 
 
 def _tracked_tuple(value: tuple[Any, ...]) -> tuple[Any, ...]:
+    """A tuple of its own for each time that one is set: two objects, as in TensorFlow."""
+    if hasattr(value, "_untracked"):  # it is one of these already
+        return value
     untracked = [item.value for item in value if isinstance(item, NoDependency)]
     items = [item.value if isinstance(item, NoDependency) else tracked(item) for item in value]
-    if all(new is old for new, old in zip(items, value, strict=True)):
+    if getattr(value, "__dict__", None):  # more than its items, which would be lost
         return value
-    kind = _remembering(type(value)) if untracked else type(value)
-    fields = getattr(value, "_fields", None)
     try:
-        again = kind(items) if fields is None else kind(**dict(zip(fields, items, strict=True)))
+        again = _made_tuple(_tracked_kind(type(value)), items, untracked)
     except TypeError:
         return value  # refused when it is saved
-    if tuple(again) != tuple(items):
-        return value
-    if untracked:
-        again.__dict__["_untracked"] = untracked
-    return again
+    return again if tuple(again) == tuple(items) else value
 
 
-def _remembering(kind: type[tuple[Any, ...]]) -> type[tuple[Any, ...]]:
-    """A kind of tuple that can also note which of its items aren't to be saved."""
-    return type(kind.__name__, (kind,), {})
+def _made_tuple(kind: Any, items: list[Any], untracked: list[Any]) -> tuple[Any, ...]:
+    fields = getattr(kind, "_fields", None)
+    made: tuple[Any, ...] = (kind(items) if fields is None
+                             else kind(**dict(zip(fields, items, strict=True))))
+    made.__dict__["_untracked"] = untracked
+    return made
+
+
+@functools.cache
+def _tracked_kind(kind: type[tuple[Any, ...]]) -> type[tuple[Any, ...]]:
+    """A kind of tuple that also notes which of its items aren't to be saved."""
+    def copied(self: Any, memo: dict[int, Any]) -> tuple[Any, ...]:
+        return _made_tuple(type(self), copy.deepcopy(list(self), memo),
+                           copy.deepcopy(self._untracked, memo))
+
+    def reduced(self: tuple[Any, ...], _: SupportsIndex) -> tuple[Any, ...]:
+        return getattr(kind, "_make", kind), (tuple(self),)  # pickled as what it was
+
+    return type(kind.__name__, (kind,), {"__deepcopy__": copied, "__reduce_ex__": reduced})
 
 
 def is_trackable(value: Any) -> bool:
