@@ -28,7 +28,7 @@ from tfckpt.train.restoring import Restoration, warn
 from tfckpt.train.state import write_state
 from tfckpt.train.status import NameBasedStatus, NothingStatus, ObjectStatus, RestoreStatus
 from tfckpt.train.tracking import is_trackable, tracked
-from tfckpt.train.untracked import untracked_below
+from tfckpt.train.untracked import untracked_in
 from tfckpt.train.variables import Variable
 
 __all__ = ["Checkpoint"]
@@ -309,9 +309,7 @@ def _is_same(own: Any, other: Any) -> bool:
 
 def _warn_of_untracked(view: GraphView) -> None:
     """Warn of what the objects hold that the checkpoint won't have."""
-    numbers = list(view.children)  # all but variables
-    for text in untracked_below([view.objects[n] for n in numbers],
-                                [view.paths[n] for n in numbers]):
+    for text in untracked_in(view):
         warn(text)
 
 

@@ -13,11 +13,12 @@ from collections.abc import Set as AbstractSet
 from typing import Any
 
 from tfckpt.train.adapters import stand_in, why_not
+from tfckpt.train.graphview import GraphView
 from tfckpt.train.objects import Trackable
 from tfckpt.train.tracking import Parent, among, is_trackable
 from tfckpt.train.variables import PartitionedVariable
 
-__all__ = ["untracked_below"]
+__all__ = ["untracked_in"]
 
 _TRACKED_KINDS = (list, dict, OrderedDict, tuple)
 _PLAIN = (str, bytes, bytearray, memoryview, range, int, float, bool, complex, type(None))
@@ -25,25 +26,22 @@ _MAYBE = (Mapping, Sequence, AbstractSet)
 _DEPTH = 5  # of containers in containers; they may hold themselves
 
 
-def untracked_below(objects: Iterable[Any], paths: Iterable[str]) -> Iterator[str]:
-    """Say of everything that isn't saved what it is, where, and what to do.
-
-    Args:
-        objects: Objects that are saved, but for variables.
-        paths: The path of each.
-    """
-    for owner, path in zip(objects, paths, strict=True):
-        for name, value in _not_children(owner):
+def untracked_in(view: GraphView) -> Iterator[str]:
+    """Say of everything that isn't saved what it is, where, and what to do."""
+    for n, children in view.children.items():  # of all but variables
+        owner, path = view.objects[n], view.paths[n]
+        if n and isinstance(owner, (list, dict)) and len(children) == len(owner):
+            continue  # there may be 100,000
+        for name, value in _not_children(owner, children):
             reason = _reason(value)
             if reason:
                 yield (f"{path}/{name}".lstrip("/") + f" isn't saved: {reason} Wrap it in"
                        " tfckpt.NoDependency if that is meant.")
 
 
-def _not_children(owner: Any) -> Iterator[tuple[str, Any]]:
+def _not_children(owner: Any, children: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     """What an object of ours holds that is none of its children, and isn't marked as such."""
     if isinstance(owner, Trackable) and not hasattr(type(owner), "is_stand_in"):
-        children = owner._trackable_children()  # noqa: SLF001 - TensorFlow's name
         for name, value in vars(owner).items():
             if name not in children and name not in owner._not_saved:  # noqa: SLF001 - ours
                 yield name, value
