@@ -72,6 +72,9 @@ def test_what_modules_are_besides_layers(torch):
                    "net/1/bias": ["float32", 2], "net/1/kernel": ["float32", 2, 2],
                    "net/kept": ["int64", 2], "net/own": ["float8_e4m3fn", 1], "step": ["int64"]},
         "same": True, "in place": True, "requires_grad": [False, True, True, False, False],
+        "wrapped": ["key/bias", "key/kernel", "out_proj/bias",
+                    "out_proj/parametrizations/weight/original0",
+                    "out_proj/parametrizations/weight/original1"],
         "by name": ["0/bias", "0/kernel", "1/bias", "1/kernel", "kept", "own"],
         "in a list": ["0/bias", "0/kernel", "1/bias", "1/kernel", "kept", "own"],
         "snapshot": True, "dies": True}
@@ -222,6 +225,11 @@ def test_what_does_not_fit_is_said_and_not_loaded(torch):
             "Nothing was loaded. cast=True takes another precision.",
         "cast": loaded.format("name") + "\nnote: 4 tensors were cast from float32 to bfloat16",
         "cast is": ["torch.bfloat16", 1.5],
+        "out of range": loaded.format("name")
+                        + "\nnote: 4 tensors were cast from float32 to float16"
+                          "\nnote: first.weight (kernel): 16 numbers are out of the range of"
+                          " float16, and became infinite",
+        "fixed": "the tensor was made in torch.inference_mode, and can't be set (tensor 'weight')",
         "old gru":
             "the checkpoint doesn't fill the GRU: 2 of 3 variables were found (file FOLDER/gru)\n"
             "  differs: bias_ih_l0, bias_hh_l0 (cell/bias) float32 [2,9]: bias is float32 [9]; the"

@@ -197,6 +197,9 @@ def odd_ones(folder):
                         for name, value in net.state_dict().items())
     found["in place"] = net[0].weight is weight and int(step) == 7
     found["requires_grad"] = [value.requires_grad for value in net.parameters()]
+    attention = nn.MultiheadAttention(4, 2)
+    torch.nn.utils.parametrizations.weight_norm(attention.out_proj)
+    found["wrapped"] = sorted(tfckpt.Saver(attention).variables)[:5]
     # Names are those of attributes.
     path = tfckpt.Saver(net).save(None, f"{folder}/names")
     found["by name"] = sorted(tfckpt.Checkpoint(x=net).restore(path).report.matched)
@@ -331,6 +334,13 @@ def load_odd_ones(folder):
     load("precision", half, path)
     load("cast", half, path, cast=True)
     found["cast is"] = [str(half.first.weight.dtype), half.first.weight[0, 0].item()]
+    tiny = Pair().half()
+    load("out of range", tiny, write(
+        folder, "big", first__kernel=np.full((4, 4), 1e5), first__bias=np.ones(4),
+        second__kernel=np.ones((4, 4)), second__bias=np.ones(4)), cast=True)
+    with torch.inference_mode():
+        fixed = Pair()
+    load("fixed", fixed, path, cast=True)
     gru = nn.GRU(2, 3)
     load("old gru", gru, write(folder, "gru", kernel=np.ones((2, 9)), bias=np.ones(9),
                                recurrent_kernel=np.ones((3, 9))),

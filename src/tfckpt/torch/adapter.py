@@ -42,7 +42,7 @@ class TorchAdapter(Adapter):
     def check_settable(self, leaves: Sequence[Any]) -> None:
         for leaf in leaves:
             if isinstance(leaf, (LoneTensor, TorchVariable)):
-                leaf.check()
+                leaf.check_settable()
 
     def assign_all(self, pairs: Sequence[tuple[Any, Array]]) -> None:
         # Everything that may not fit comes before the first tensor is changed.

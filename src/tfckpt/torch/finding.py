@@ -20,7 +20,7 @@ from tfckpt.torch.groups import Members, members, pairs_in_order
 from tfckpt.torch.leaves import TorchVariable
 from tfckpt.torch.parents import named_variables
 from tfckpt.torch.reports import Loaded, LoadReport, Unsure, Wanted, Wrong, shape_text
-from tfckpt.train.adapters import assign_all
+from tfckpt.train.adapters import assign_all, check_settable
 from tfckpt.train.values import kind_of
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, Any]
 
-__all__ = ["Finding", "cast_note", "casts", "find"]
+__all__ = ["Finding", "as_dtype_of", "cast_note", "casts", "find"]
 
 _LONG = 100
 
@@ -38,12 +38,13 @@ class Finding(NamedTuple):
 
     Attributes:
         report: The report, as if all of it were loaded.
-        assign: Reads what was found and gives it to the module, after all of it was read.
+        assign: Reads what was found and gives it to the module, after all of it was read. What
+            it returns are notes.
         by_map: Whether a map said what is what.
     """
 
     report: LoadReport
-    assign: Callable[[Source], None]
+    assign: Callable[[Source], list[str]]
     by_map: bool = False
 
 
@@ -227,11 +228,25 @@ def cast_note(pairs: list[tuple[DType, DType]]) -> list[str]:
             for (stored, wanted), n in found.items()]
 
 
-def _assign(source: Source, taken: Sequence[_Taken]) -> None:
-    assign_all([(target.variable, _read(source, key, target.variable.dtype))
+def _assign(source: Source, taken: Sequence[_Taken]) -> list[str]:
+    notes: list[str] = []
+    check_settable(target.variable for _, target, _ in taken)
+    assign_all([(target.variable, as_dtype_of(source.read_array(source.index[key]),
+                                              target.variable.dtype, target.title, notes))
                 for key, target, _ in taken])
+    return notes
 
 
-def _read(source: Source, key: str, dtype: DType) -> Array:
-    array = source.read_array(source.index[key])
-    return array if array.dtype == dtype.numpy() else array.astype(dtype.numpy())
+def as_dtype_of(array: Array, dtype: DType, title: str, notes: list[str]) -> Array:
+    """An array in another precision; notes what was lost."""
+    import numpy as np  # deferred: as everywhere
+
+    if array.dtype == dtype.numpy():
+        return array
+    with np.errstate(over="ignore"):
+        cast: Array = array.astype(dtype.numpy())
+    n_lost = int((np.isinf(cast) & np.isfinite(array)).sum())
+    if n_lost:
+        notes.append(f"{title}: {n_lost} numbers are out of the range of {dtype}, and became"
+                     " infinite")
+    return cast

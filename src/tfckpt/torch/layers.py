@@ -25,7 +25,7 @@ Linear after an image, ``"lstm_cell"`` for an LSTM. It is the name of a layout, 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from torch import nn
@@ -123,11 +123,14 @@ def see(module: nn.Module, choice: str | None = None) -> Seen:
         return Seen(tuple(one(name, "same", name) for name in own), is_known=not own)
     weights = [item for item in row.weights(module, choice)
                if all(_has(module, name) for name in item.names)]
+    hidden = frozenset(name for name in row.hidden if _is_covered(module, name, weights))
+    weights = [item for item in weights if all(
+        name.partition(".")[0] in hidden for name in item.names if "." in name)]
     is_known = bool(weights) or not own
     covered = {*row.left_aside, *(name for item in weights for name in item.names)}
     # What a class of the user's own adds to the layer that it is.
     weights += [one(name, "same", name) for name in own if name not in covered]
-    return Seen(tuple(weights), row.hidden, tuple(name for name in row.left_aside if name in own),
+    return Seen(tuple(weights), hidden, tuple(name for name in row.left_aside if name in own),
                 is_known)
 
 
@@ -138,10 +141,20 @@ def _own_names(module: nn.Module) -> list[str]:
             if value is not None and name not in passing]
 
 
+def _is_covered(module: nn.Module, child: str, weights: Sequence[Weights]) -> bool:
+    """Whether all tensors of a module in another are among the other's weights."""
+    inner = module._modules.get(child)  # noqa: SLF001 - as above
+    known = {name for item in weights for name in item.names}
+    return inner is not None and all(f"{child}.{name}" in known for name in inner.state_dict())
+
+
 def _has(module: nn.Module, name: str) -> bool:
     *path, last = name.split(".")
     for part in path:
-        module = module._modules[part]  # noqa: SLF001 - as above
+        inner = module._modules.get(part)  # noqa: SLF001 - as above
+        if inner is None:
+            return False
+        module = inner
     return (module._parameters.get(last) is not None  # noqa: SLF001
             or module._buffers.get(last) is not None)  # noqa: SLF001
 

@@ -13,7 +13,7 @@ from tfckpt.convert.layouts import Layout, parse_layout
 from tfckpt.errors import VariableError
 from tfckpt.format.dtypes import DType
 from tfckpt.torch.rows import Weights
-from tfckpt.torch.tensors import check_readable, dtype_of, view_of
+from tfckpt.torch.tensors import check_readable, check_writable, dtype_of, view_of
 from tfckpt.torch.ties import names_of
 from tfckpt.torch.walking import tensor_of
 from tfckpt.train.adapters import stand_in
@@ -29,11 +29,11 @@ __all__ = ["LoneTensor", "TorchVariable"]
 class _TorchLeaf(LiveVariable):
     copies = True  # PyTorch's tensors are written to where they are
 
-    def check(self) -> None:
-        """See that it can be read and set.
+    def check_settable(self) -> None:
+        """See that it can be set.
 
         Raises:
-            VariableError: It has no value yet.
+            VariableError: It has no value yet, or can't have another.
             UnsupportedError: No checkpoint can have it.
         """
 
@@ -60,8 +60,8 @@ class LoneTensor(_TorchLeaf):
     def trainable(self) -> bool:  # type: ignore[override]  # only read
         return bool(self.live.requires_grad)
 
-    def check(self) -> None:
-        check_readable(self.live, "")
+    def check_settable(self) -> None:
+        check_writable(self.live, "")
 
     def read(self) -> Array:
         return _snapshot(view_of(self.live, ""))
@@ -122,7 +122,8 @@ class TorchVariable(_TorchLeaf):
 
     @property
     def shape(self) -> Shape:
-        self.check()
+        for tensor in self.tensors:
+            check_readable(tensor, self.title)
         shapes = [tuple(tensor.shape) for tensor in self.tensors]
         return self.layout.shapes_back(shapes, self.weights.shapes)[self.index]
 
@@ -130,9 +131,9 @@ class TorchVariable(_TorchLeaf):
     def trainable(self) -> bool:  # type: ignore[override]  # only read
         return any(tensor.requires_grad for tensor in self.tensors)
 
-    def check(self) -> None:
+    def check_settable(self) -> None:
         for tensor in self.tensors:
-            check_readable(tensor, self.title)
+            check_writable(tensor, self.title)
 
     def read(self) -> Array:
         return _snapshot(self.read_together()[self.index])

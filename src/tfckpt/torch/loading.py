@@ -92,8 +92,8 @@ def load(module: nn.Module, path: Path, *, map: NameMap | Path | None = None,  #
             unused=tuple(key for key in report.unused if not _allowed(allow_unused, key)))
         if not rest.ok:
             raise _refusal(rest, finding, source)
-        finding.assign(source)
-    return report._replace(notes=(*report.notes, *more, *notes_on(module)))
+        more += finding.assign(source)
+    return report._replace(notes=(*report.notes, *more, *notes_on(module, by_map=finding.by_map)))
 
 
 def _allowed(rule: bool | str, name: str) -> bool:

@@ -21,9 +21,9 @@ from tfckpt.core.plan import Plan, old_key
 from tfckpt.core.source import Source
 from tfckpt.errors import MismatchError, UnsupportedError, located
 from tfckpt.format.dtypes import DType
-from tfckpt.torch.finding import Finding, cast_note, casts
+from tfckpt.torch.finding import Finding, as_dtype_of, cast_note, casts
 from tfckpt.torch.reports import Loaded, LoadReport, Wanted, Wrong, shape_text
-from tfckpt.torch.tensors import check_readable, dtype_of, view_of, write_tensor
+from tfckpt.torch.tensors import check_writable, dtype_of, view_of, write_tensor
 
 if TYPE_CHECKING:
     import numpy as np
@@ -58,7 +58,7 @@ def find_by_map(source: Source, module: nn.Module, mapping: NameMap | str | os.P
     entries = {output.key: source.index[old_key(output) or output.key] for output in plan.outputs}
     tensors: Tensors = module.state_dict(keep_vars=True)
     for name, tensor in tensors.items():
-        check_readable(tensor, name)
+        check_writable(tensor, name)
     found = resolve(name_map, entries, tensors)
     found.raise_if_wrong(name_map, source.prefix)
     moves, wrong = [], []
@@ -85,13 +85,16 @@ def find_by_map(source: Source, module: nn.Module, mapping: NameMap | str | os.P
                            for name, target in zip(move.sources, _targets(move, tensors),
                                                    strict=False)])))
 
-    def assign(source: Source) -> None:
-        writes = [pair for move in moves for pair in _moved(source, move, entries, tensors)]
+    def assign(source: Source) -> list[str]:
+        notes: list[str] = []
+        writes = [pair for move in moves
+                  for pair in _moved(source, move, entries, tensors, notes)]
         for tensor, array in writes:
             write_tensor(tensor, array)
         with torch.no_grad():
             for name, value in constants:
                 tensors[name].fill_(value)
+        return notes
 
     return Finding(report, assign, by_map=True)
 
@@ -152,6 +155,10 @@ def _problems(move: Move, entries: dict[str, Entry], tensors: Tensors, *, cast: 
         shapes = move.layout.shapes_out([entry.shape for entry in sources])
     except UnsupportedError as error:
         return [Wrong(", ".join(names), str(error.expected), title, got)]
+    absent = [name for name, found in zip(move.targets, names, strict=True) if not found]
+    if absent and any(names):
+        return [Wrong(", ".join(filter(None, names)), f"beside {', '.join(absent)}", title, got,
+                      "the module has only some of the tensors that become of it")]
     return [Wrong(name, f"{dtype_of(tensors[name])} {shape_text(tuple(tensors[name].shape))}",
                   title, f"{got}, in the layout {move.layout.name} {shape_text(shape)}")
             for name, shape in zip(names, shapes, strict=True) if name
@@ -177,10 +184,10 @@ def _goes(entry: Entry, wanted: Any, *, cast: bool) -> bool:
     return bool(casts(entry.dtype, wanted) if cast else entry.dtype == wanted)
 
 
-def _moved(source: Source, move: Move, entries: dict[str, Entry], tensors: Tensors
-           ) -> list[tuple[torch.Tensor, Array]]:
+def _moved(source: Source, move: Move, entries: dict[str, Entry], tensors: Tensors,
+           notes: list[str]) -> list[tuple[torch.Tensor, Array]]:
     """The tensors that a move gives their values, with these."""
     moved = move.apply([source.read_array(entries[name]) for name in move.sources])
     named = [*zip(move.targets, moved, strict=True), *((name, moved[0]) for name in move.tied)]
-    return [(tensors[name], array.astype(dtype_of(tensors[name]).numpy(), copy=False))
+    return [(tensors[name], as_dtype_of(array, dtype_of(tensors[name]), name, notes))
             for name, array in named if name in tensors]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import nn
 
+from tfckpt.torch.choices import choice_of
 from tfckpt.torch.images import rows_of_images
 from tfckpt.torch.walking import Place, walk
 
@@ -13,11 +14,18 @@ _EPSILON = 1e-3  # of Keras's normalizations, and of TF1's layers
 _MOST = 3
 
 
-def notes_on(module: nn.Module) -> list[str]:
-    """Notes on the layers of a module that a checkpoint was loaded into."""
+def notes_on(module: nn.Module, *, by_map: bool) -> list[str]:
+    """Notes on the layers of a module that a checkpoint was loaded into.
+
+    Args:
+        module: The module.
+        by_map: Whether a map said what its tensors are, and not its layers' classes.
+    """
     places = list(walk(module))
-    return [*rows_of_images(module), *_epsilons(places), *_left_aside(places), *_own(places),
-            *_ties(module)]
+    if by_map:
+        return [*_epsilons(places), *_ties(module)]
+    return [*rows_of_images(module), *_gates(places), *_epsilons(places), *_left_aside(places),
+            *_own(places), *_ties(module)]
 
 
 def _epsilons(places: list[Place]) -> list[str]:
@@ -30,6 +38,16 @@ def _epsilons(places: list[Place]) -> list[str]:
     return [f"{_some(names)}: eps is {epsilon:g} here; the checkpoint doesn't say what it was, and"
             f" Keras's default is {_EPSILON:g} (nor does it say momentum)"
             for epsilon, names in found.items()]
+
+
+def _gates(places: list[Place]) -> list[str]:
+    """Keras's cells may have had another function on their gates, as older ones did."""
+    names = [place.title for place in places
+             if isinstance(place.module, (nn.LSTM, nn.GRU, nn.LSTMCell, nn.GRUCell))
+             and (choice_of(place.module) or "keras") == "keras"]
+    return [] if not names else [
+        (f"{_some(names)}: gates have a sigmoid here, as Keras 2's; the checkpoint doesn't say, and"
+         " those of Keras 1 and of TF1's tf.keras had hard_sigmoid by default")]
 
 
 def _left_aside(places: list[Place]) -> list[str]:

@@ -13,7 +13,7 @@ from tfckpt.format.dtypes import DType, dtype_named
 if TYPE_CHECKING:
     Array = np.ndarray[Any, Any]
 
-__all__ = ["dtype_of", "view_of", "write_tensor"]
+__all__ = ["check_readable", "check_writable", "dtype_of", "view_of", "write_tensor"]
 
 # Integers of one size stand for what numpy itself has no dtype for.
 _CARRIERS = {1: torch.uint8, 2: torch.int16}
@@ -61,6 +61,23 @@ def check_readable(tensor: torch.Tensor, name: str) -> None:
     if tensor.layout != torch.strided or tensor.is_quantized:
         raise UnsupportedError("the tensor is sparse or quantized, and no checkpoint of"
                                " TensorFlow's has such", tensor=name)
+
+
+def check_writable(tensor: torch.Tensor, name: str) -> None:
+    """See that a tensor's elements can be set, so that nothing fails when some are already.
+
+    Raises:
+        VariableError: They can't.
+        UnsupportedError: As for `check_readable`.
+    """
+    check_readable(tensor, name)
+    if tensor.is_inference():
+        raise VariableError("the tensor was made in torch.inference_mode, and can't be set",
+                            tensor=name)
+    if any(step == 0 and size > 1 for step, size in zip(tensor.stride(), tensor.shape,
+                                                        strict=True)):
+        raise VariableError("several elements of the tensor are one in memory, and can't be set",
+                            tensor=name, hint="tensor.contiguous() makes one where they aren't.")
 
 
 def write_tensor(tensor: torch.Tensor, array: Array) -> None:
