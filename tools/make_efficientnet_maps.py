@@ -46,7 +46,7 @@ def the_map(number: int) -> dict:
              for here, there in CONVOLUTIONS.items()]
     rules += [{"here": f"{here}/bias", "there": f"{there}.bias"}
               for here, there in CONVOLUTIONS.items() if "_se_" in here]
-    rules.append({"here": "block{block}_dwconv/depthwise_kernel",
+    rules.append({"here": "block{block}_dwconv/[depthwise_]kernel",  # Keras 3 calls it kernel
                   "there": f"{BLOCK}.depthwise_conv.depthwise_conv.weight",
                   "layout": "depthwise(1)"})
     rules += [{"here": f"{here}/{{norm}}", "there": f"{there}.{{norm}}"}
@@ -61,7 +61,8 @@ def the_map(number: int) -> dict:
                        "value": 0, "dtype": "int64"} for here, there in NORMALIZATIONS.items()],
         "left_out": [{"here": f"{{normalization}}/{what}",
                       "why": "how images are prepared, which Hugging Face's image processor does"}
-                     for what in ("mean", "variance", "count")],
+                     for what in ("mean", "variance", "count")]
+                    + [{"here": "optimizer/{*rest}", "why": "state of the optimizer"}],
         "tables": {"block": blocks(DEPTHS[number]),
                    "norm": {"gamma": "weight", "beta": "bias", "moving_mean": "running_mean",
                             "moving_variance": "running_var"}},

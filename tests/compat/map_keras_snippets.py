@@ -28,6 +28,7 @@ def _randomize(model, seed):
 def _saved(model, prefix, seed, images):
     _randomize(model, seed)
     model.save_weights(prefix)
+    model.save_weights(prefix + ".h5")
     return model(np.float32(images), training=False).numpy().tolist()
 
 

@@ -11,6 +11,7 @@ import pytest
 
 import tfckpt
 from tfckpt.errors import MismatchError
+from tfckpt.keras.legacy_h5 import LegacyH5
 
 SEED = 20
 
@@ -137,6 +138,14 @@ def keras2(function, **arguments):
     return live_module.live("tf2.15")(function, module="map_keras_snippets", **arguments)
 
 
+def check_legacy_file(folder, name_map):
+    """Keras 2's .h5, as its published weights are, gives the same file."""
+    with LegacyH5(folder / "model.ckpt.h5") as source:
+        tfckpt.convert(source, folder / "again.safetensors", map=name_map)
+    report = tfckpt.diff(folder / "model.safetensors", folder / "again.safetensors")
+    assert report.counts.keys() == {"same"}
+
+
 def labels(count):
     return {"id2label": {str(n): str(n) for n in range(count)}}
 
@@ -157,6 +166,7 @@ def test_resnet_of_keras_is_the_one_of_hugging_face(tmp_path):
     assert found["lacking"] == []
     check_equal(found["outputs"], {"logits": expected})
     assert [item.key for item in report.plan.left_out] == ["_CHECKPOINTABLE_OBJECT_GRAPH"]
+    check_legacy_file(tmp_path, "hf-resnet")
 
 
 def test_efficientnet_of_keras_is_the_one_of_hugging_face(tmp_path):
@@ -176,6 +186,7 @@ def test_efficientnet_of_keras_is_the_one_of_hugging_face(tmp_path):
     assert check_way_back(tmp_path, "hf-efficientnet-b0", tmp_path / "model.ckpt") == [
         f"layer_with_weights-0/{name}/.ATTRIBUTES/VARIABLE_VALUE"
         for name in ("count", "mean", "variance")]
+    check_legacy_file(tmp_path, "hf-efficientnet-b0")
     with pytest.raises(MismatchError) as caught:
         tfckpt.convert(tmp_path / "model.ckpt", tmp_path / "b1.npz", map="hf-efficientnet-b1")
     assert str(caught.value).splitlines()[1] == (

@@ -6,6 +6,8 @@ import h5py
 import numpy as np
 import pytest
 
+import tfckpt
+from tfckpt.cli.main import run
 from tfckpt.errors import CheckpointError, NotACheckpointError, UnsupportedError
 from tfckpt.keras.legacy_h5 import LegacyH5, is_legacy_h5
 from tfckpt.keras.placing import placed
@@ -105,3 +107,32 @@ def test_a_file_that_is_not_finished_leaves_the_old_one(tmp_path):
         write_half()
     assert [path.name for path in tmp_path.iterdir()] == ["a.weights.h5"]
     assert target.read_bytes() == b"old"
+
+
+def test_convert_takes_it_out_of_keras(tmp_path, capsys):
+    """To TensorFlow's checkpoints and other files, with a map too."""
+    path = make(tmp_path / "a.h5", LAYERS)
+    for to in ("tf1", "tf2", "tf1-v1", "npz"):
+        target = str(tmp_path / f"{to}.{to}")
+        assert run(["convert", path, "--to", to, "-o", target]) == 0
+        n = 3 + 2 * (to == "tf2")
+        assert f"verified: reloaded and compared, {n}/{n} equal" in capsys.readouterr().out
+        with LegacyH5(path) as source, tfckpt.open(target) as found:
+            prefix = "vars/" if to == "tf2" else ""
+            for name in source:
+                key = name.replace("/", ".S") if prefix else name
+                np.testing.assert_array_equal(source[name], found[prefix + key])
+    (tmp_path / "map.json").write_text(
+        '{"tfckpt-map": 1, "name": "mine", "here": "Keras", "there": "PyTorch", "rules": ['
+        '{"here": "{*name}/kernel", "there": "{*name}.weight", "layout": "dense"},'
+        '{"here": "{*name}/bias", "there": "{*name}.bias"}]}')
+    assert run(["convert", path, "--map", str(tmp_path / "map.json"),
+                "-o", str(tmp_path / "m.safetensors")]) == 0
+    assert tfckpt.load_file(tmp_path / "m.safetensors")["first.weight"].tolist() == \
+        KERNEL.T.tolist()
+    with LegacyH5(path) as source:
+        tfckpt.convert(source, tmp_path / "again.npz")
+        assert source["first/bias"].tolist() == [0, 1, 2]  # it stays open
+    assert run(["convert", str(tmp_path / "none.h5"), "--to", "tf1", "-o",
+                str(tmp_path / "no")]) == 2
+    assert "error: there is no checkpoint here" in capsys.readouterr().err

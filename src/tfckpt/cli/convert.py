@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from argparse import ArgumentParser, ArgumentTypeError, Namespace, _ArgumentGroup
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
 
 from tfckpt.cli.edits import pattern, print_edit
 from tfckpt.cli.options import add_json, given_values
@@ -14,6 +17,9 @@ from tfckpt.core.files.table import FILE_FORMATS, format_named, format_of_path
 from tfckpt.core.plan import Progress
 from tfckpt.core.report import ConvertReport
 from tfckpt.errors import UnsupportedError
+
+if TYPE_CHECKING:
+    from tfckpt.core.source import Source
 
 __all__ = ["DESCRIPTION", "EPILOG", "add_arguments", "run"]
 
@@ -46,6 +52,7 @@ EPILOG = """Examples:
   tfckpt convert model.safetensors --to tf2 -o tf2/ckpt
   tfckpt convert bert_model.ckpt --map hf-bert -o model.safetensors
   tfckpt convert model.safetensors --map hf-bert --to tf1 -o bert_model.ckpt
+  tfckpt convert resnet50.h5 --map hf-resnet -o model.safetensors
   tfckpt convert old/model.ckpt --to tf1 -o new/model.ckpt     (from V1 to V2)
   tfckpt convert tf2/ckpt --to tf1 --names path --dry-run -o tf1/model.ckpt
   tfckpt convert model.ckpt-1000 --to tf2 --optimizer auto --lr 1e-4 -o tf2/ckpt
@@ -249,20 +256,31 @@ def run(options: Namespace) -> int:
         from tfckpt.cli.models import run_model  # deferred, as above
 
         return run_model(options)
-    with progress_bar("copying") as progress:
+    with ExitStack() as stack:
+        progress = stack.enter_context(progress_bar("copying"))
         if options.like:
             report = _convert_like(options, progress)
         elif _has_optimizer(options):
             report = _convert_optimizer(options, progress)
         else:
             report = convert(
-                options.path, options.output, to=options.to, root=options.root,
+                _source(options.path, stack), options.output, to=options.to, root=options.root,
                 names=options.names, data=options.data, overwrite=options.overwrite,
                 dry_run=options.dry_run, include=options.include, exclude=options.exclude,
                 skip_optimizer=options.skip_optimizer, ema=options.ema, dtype=options.dtype,
                 max_shard_size=_shard_size(options.max_shard_size), map=options.map,
                 progress=progress)
     return print_edit(report, options)
+
+
+def _source(path: str, stack: ExitStack) -> str | Source:
+    """The path; or what it means, if it is of Keras's HDF5 files, which only one room reads."""
+    if not path.endswith((".h5", ".hdf5")) or not os.path.isfile(path):
+        return path
+    from tfckpt.keras.legacy_h5 import LegacyH5, is_legacy_h5  # deferred: h5py is an extra
+    from tfckpt.keras.weights_h5 import WeightsH5
+
+    return stack.enter_context(LegacyH5(path) if is_legacy_h5(path) else WeightsH5(path))
 
 
 def _shard_size(text: str | None) -> int | None:

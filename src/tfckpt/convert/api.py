@@ -11,7 +11,7 @@ from tfckpt.convert.tf1_to_tf2 import plan_tf1_to_tf2
 from tfckpt.convert.tf2_to_tf1 import NameChoice, plan_tf2_to_tf1
 from tfckpt.core.discovery import as_path
 from tfckpt.core.files.table import FILE_FORMATS, FileFormat, format_named, format_of_path
-from tfckpt.core.opening import open_source
+from tfckpt.core.opening import opened
 from tfckpt.core.plan import Plan, Progress, no_progress
 from tfckpt.core.report import ConvertReport
 from tfckpt.core.source import Source
@@ -27,8 +27,9 @@ __all__ = ["Target", "convert"]
 Target = Literal["tf1", "tf2", "tf1-v1", "safetensors", "torch", "npz", "npy", "msgpack", "orbax"]
 
 
-def convert(src: str | os.PathLike[str], dst: str | os.PathLike[str], *, to: Target | None = None,
-            root: str = "vars", names: NameChoice = "auto", data: DataMode = "link",
+def convert(src: str | os.PathLike[str] | Source, dst: str | os.PathLike[str], *,
+            to: Target | None = None, root: str = "vars", names: NameChoice = "auto",
+            data: DataMode = "link",
             overwrite: bool = False, dry_run: bool = False, include: str | None = None,
             exclude: str | None = None, skip_optimizer: bool = False,
             ema: Literal["use", "ignore", "keep"] | None = None, dtype: CastTo | None = None,
@@ -42,8 +43,9 @@ def convert(src: str | os.PathLike[str], dst: str | os.PathLike[str], *, to: Tar
     returns; what isn't linked is compared tensor by tensor.
 
     Args:
-        src: A checkpoint: its prefix, any of its files, or a folder; or a file of another format.
-            It is never changed.
+        src: A checkpoint: its prefix, any of its files, or a folder; or a file of another format;
+            or a source that is open, such as a `tfckpt.keras.legacy_h5.LegacyH5`. It is never
+            changed.
         dst: Prefix or path of the result, used exactly as it is.
         to: ``"tf2"``: ``tf.train.Checkpoint(vars={name: variable})`` restores it, and
             ``assert_consumed()`` holds. ``"tf1"``: ``tf.compat.v1.train.Saver`` restores it.
@@ -100,7 +102,7 @@ def convert(src: str | os.PathLike[str], dst: str | os.PathLike[str], *, to: Tar
                                " max_shard_size", file=target,
                                hint="Edit it before or after with `tfckpt select`, `strip`, `ema`,"
                                     " `cast`, `reshard`.")
-    with open_source(src) as source:
+    with opened(src) as source:
         if to == "tf2":
             plan = plan_tf1_to_tf2(source, root)
         elif to == "tf1":

@@ -14,9 +14,10 @@ from tfckpt.convert.running import reloaded, run_plan, run_v1_plan, write_file_p
 from tfckpt.convert.tf1_to_tf2 import under_root
 from tfckpt.core.files.table import FileFormat
 from tfckpt.core.files.writing import FileOptions
-from tfckpt.core.opening import open_source
+from tfckpt.core.opening import opened
 from tfckpt.core.plan import Plan, Progress
 from tfckpt.core.report import ConvertReport
+from tfckpt.core.source import Source
 from tfckpt.core.writer import DataMode
 from tfckpt.errors import UnsupportedError
 
@@ -27,13 +28,14 @@ MapChoice = Path | NameMap
 """A map, or where it is."""
 
 
-def convert_to_file(src: Path, target: str, file_format: FileFormat, options: ExportOptions,
-                    max_shard_size: int | None, mapping: MapChoice | None = None, *,
-                    overwrite: bool, dry_run: bool, progress: Progress) -> ConvertReport:
+def convert_to_file(src: Path | Source, target: str, file_format: FileFormat,
+                    options: ExportOptions, max_shard_size: int | None,
+                    mapping: MapChoice | None = None, *, overwrite: bool, dry_run: bool,
+                    progress: Progress) -> ConvertReport:
     """Convert to a file of another framework, under its own names if there is a map.
 
     Args:
-        src: A checkpoint or file.
+        src: A checkpoint or file, or a source that is open.
         target: Where the file goes.
         file_format: Its format.
         options: What goes out.
@@ -50,7 +52,7 @@ def convert_to_file(src: Path, target: str, file_format: FileFormat, options: Ex
         raise UnsupportedError(f"{file_format.name} has no shards", file=target,
                                hint="--max-shard-size goes with safetensors.")
     lost: dict[str, Lost] = {}
-    with open_source(src) as source:
+    with opened(src) as source:
         if mapping is None:
             plan = plan_export(source, options, lost)
             metadata = export_metadata(source, plan)
@@ -64,7 +66,7 @@ def convert_to_file(src: Path, target: str, file_format: FileFormat, options: Ex
     return report._replace(plan=_with_losses(plan, lost, options))
 
 
-def convert_into_checkpoint(src: Path, target: str, to: Literal["tf1", "tf1-v1", "tf2"],
+def convert_into_checkpoint(src: Path | Source, target: str, to: Literal["tf1", "tf1-v1", "tf2"],
                             options: ExportOptions, mapping: MapChoice, max_shard_size: int | None,
                             *, root: str, data: DataMode, overwrite: bool, dry_run: bool,
                             progress: Progress) -> ConvertReport:
@@ -91,7 +93,7 @@ def convert_into_checkpoint(src: Path, target: str, to: Literal["tf1", "tf1-v1",
                                hint="`tfckpt reshard` cuts a checkpoint into shards.")
     lost: dict[str, Lost] = {}
     found = _read(mapping)
-    with open_source(src) as source:
+    with opened(src) as source:
         plan = plan_map(source, found if found.backwards else found.inverted, options, lost)
         if to == "tf1-v1":
             report = run_v1_plan(source, plan, target, overwrite=overwrite, dry_run=dry_run,

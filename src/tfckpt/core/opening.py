@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from tfckpt.core.bundle import BundleSource, CrcCheck
 from tfckpt.core.discovery import discover
 from tfckpt.core.files.table import format_named
 from tfckpt.core.source import Source
 
-__all__ = ["open_source"]
+__all__ = ["open_source", "opened"]
 
 
 def open_source(path: str | os.PathLike[str], *, check_crc: CrcCheck = "read", mmap: bool = True
@@ -44,3 +46,17 @@ def open_source(path: str | os.PathLike[str], *, check_crc: CrcCheck = "read", m
 
         return V1Source(found.prefix, found.tables, notes=found.notes)
     return BundleSource(found.prefix, check_crc=check_crc, mmap=mmap, notes=found.notes)
+
+
+@contextmanager
+def opened(source: str | os.PathLike[str] | Source) -> Iterator[Source]:
+    """A source that is open already, and stays so; or what a path means, closed in the end.
+
+    Raises:
+        CheckpointError: As for `open_source`.
+    """
+    if isinstance(source, Source):
+        yield source
+        return
+    with open_source(source) as found:
+        yield found

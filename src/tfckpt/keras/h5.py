@@ -75,6 +75,7 @@ class H5Source(Source):
         CheckpointError: It can't be opened.
     """
 
+    format = "HDF5"
     _index: Index
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
