@@ -27,6 +27,7 @@ ARROWS = {
     "report": {"core", "format", "errors"},
     "cli": {"report", "keras", "tensorflow", "convert", "train", "core", "errors", "_version"},
     "tfckpt": {"convert", "train", "core", "errors", "_version"},
+    "__main__": {"cli"},
 }
 # Of files that a framework writes.
 ROOM_OF = {"flax": "jax", "h5py": "keras", "orbax.checkpoint": "core", "msgpack": "core"}

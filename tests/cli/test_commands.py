@@ -288,6 +288,19 @@ def test_a_closed_pipe_ends_it_quietly():
     assert done.stderr == ""
 
 
+def test_a_check_that_nobody_reads_to_the_end_does_not_say_yes(tmp_path):
+    make = f"{sys.executable} -m tfckpt"
+    keys = " ".join(f"{'k' * 200}{n}=1" for n in range(400))
+    subprocess.run(f"{make} set {EXAMPLE} {keys} -o {tmp_path / 'm'}", shell=True, check=True,
+                   capture_output=True, cwd=ROOT)
+    for file in tmp_path.glob("m.data-*"):
+        file.unlink()
+    done = subprocess.run(["bash", "-c", f"{make} verify {tmp_path / 'm'} | head -1;"
+                                         " exit ${PIPESTATUS[0]}"],
+                          capture_output=True, text=True, check=False, cwd=ROOT)
+    assert (done.returncode, done.stderr) == (141, "")
+
+
 def test_a_terminal_of_few_letters_gets_escapes():
     done = tfckpt("ls", GOLDENS / "tf1.15" / "names",
                   env={**os.environ, "PYTHONIOENCODING": "ascii", "LC_ALL": "C"})

@@ -140,9 +140,13 @@ def test_convert_to_a_template(tool, tmp_path):
 
 def test_strip_says_what_goes(tool, tmp_path):
     status, out, err = tool("strip", EXAMPLE, "-o", tmp_path / "slim", "--data", "pack")
-    assert (status, err) == (0, "note: 14 of 21 tensors are dropped, 472 of 712 bytes\n")
+    note = "note: 14 of 21 tensors are dropped, 472 of 712 bytes\n"
+    assert (status, err) == (0, note)
     assert out.splitlines()[1] == ("  0 tensors kept, their bytes untouched; 7 rewritten; 0 new;"
                                    " 14 left out")
+    assert tool("strip", EXAMPLE, "-o", tmp_path / "linked")[2] == (
+        "note: the data files stay as large as they are; --data pack writes only what is kept\n"
+        + note)
 
 
 def test_the_other_edits_end_well(tool, make):
@@ -165,6 +169,10 @@ def test_the_other_edits_end_well(tool, make):
 
 @pytest.mark.parametrize(("arguments", "message"), [
     (["ema", EXAMPLE, "-o", "x"], "one of the arguments --use --drop is required"),
+    (["reset", EXAMPLE, "-o", "x"],
+     "error: nothing says what to reset\nGive --optimizer, --step N, or both.\n"),
+    (["convert", EXAMPLE, "-o", "x.weights.h5"],
+     "A .weights.h5 is written for a Keras 3 model: --to keras --model MODULE:FUNCTION.\n"),
     (["cast", EXAMPLE, "--dtype", "int8", "-o", "x"], "invalid choice"),
     (["cast", EXAMPLE, "--dtype", "float16", "--include", "(", "-o", "x"],
      "not a regular expression"),

@@ -147,7 +147,8 @@ def test_a_file_of_another_kind_is_named(tool, tmp_path):
     _, out, _ = tool("explain", "not an sstable (bad magic number)", file)
     assert here(out) == (APPLIES, (
         f"this is an HDF5 file, not a TensorFlow checkpoint (file {file}) If it holds Keras"
-        " weights, model.load_weights opens it."))
+        " weights, model.load_weights opens it, and tfckpt convert FILE --to keras those of Keras 2"
+        " for a model of Keras 3."))
 
 
 # What a look at a checkpoint says: message, checkpoint, verdict, sentences.

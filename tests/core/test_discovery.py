@@ -14,6 +14,7 @@ from tfckpt.errors import (
     CheckpointNotFoundError,
     FormatError,
     NotACheckpointError,
+    UnsupportedError,
 )
 
 
@@ -157,7 +158,8 @@ OTHERS = {
                    " {})\n"
                    "Open it with torch.load(..., weights_only=True)."),
     "weights.h5": (b"\x89HDF\r\n\x1a\n", "this is an HDF5 file, not a TensorFlow checkpoint"
-                   " (file {})\nIf it holds Keras weights, model.load_weights opens it."),
+                   " (file {})\nIf it holds Keras weights, model.load_weights opens it, and tfckpt"
+                   " convert FILE --to keras those of Keras 2 for a model of Keras 3."),
     "weights.pkl": (pickle.dumps({"a": 1}), "this is a Python pickle, not a TensorFlow checkpoint"
                     " (file {})\nOpening one runs the code in it; tfckpt never does."),
     "m.data-00000-of-00001": (b"\1\2\3\x99" * 9, "this is a data shard of a checkpoint, not a"
@@ -239,6 +241,18 @@ def test_a_state_file_may_name_its_own_folder(tmp_path):
     (tmp_path / "checkpoint").write_text('model_checkpoint_path: "."\n')
     assert discover(tmp_path)[:2] == (f"{tmp_path}/", ())
     assert tfckpt.latest_checkpoint(tmp_path) == f"{tmp_path}/"
+
+
+@pytest.mark.parametrize(("address", "hint"), [
+    ("gs://bucket/m-1", ": gcloud storage cp 'PREFIX*' ."),
+    ("s3://bucket/m-1", ": aws s3 cp --recursive --exclude '*' --include 'NAME*' FOLDER ."),
+    ("https://host/m-1.index", "")])
+def test_addresses_elsewhere_are_told_from_missing_folders(address, hint):
+    with pytest.raises(UnsupportedError) as caught:
+        discover(address)
+    assert str(caught.value) == (
+        f"checkpoints elsewhere can't be read, only local files (file {address})\n"
+        f"Copy all files of its prefix here first{hint}.")
 
 
 def test_a_path_with_a_nul_character_is_an_error(tmp_path):

@@ -29,6 +29,22 @@ def test_slots_are_told_from_variables_by_name(tmp_path):
         "w_slot_v": "optimizer"}
 
 
+def test_slots_of_an_optimizer_that_was_given_a_name(tmp_path):
+    """`AdamOptimizer(name="dqn_adam")`: what counts is the variable before it."""
+    names = ["q/w", "q/w/dqn_adam", "q/w/dqn_adam_1", "train/q/w/MyMomentum", "q/b",
+             "q/b/rms_prop_q", "q/b/critic_optimizer_3", "adam/w", "q/w/mask", "model/my_adam",
+             "dqn_adam"]
+    write_plan(Plan(tuple(given_int64(name, 1, "little") for name in names), "name-based"),
+               str(tmp_path / "m"))
+    with tfckpt.open(tmp_path / "m") as source:
+        roles = assign_roles(source)
+    assert {key: assigned.kind for key, assigned in roles.items()
+            if assigned.role == "optimizer"} == {
+        "q/w/dqn_adam": "dqn_adam", "q/w/dqn_adam_1": "dqn_adam_1",
+        "train/q/w/MyMomentum": "MyMomentum", "q/b/rms_prop_q": "rms_prop_q",
+        "q/b/critic_optimizer_3": "critic_optimizer_3"}
+
+
 def test_the_example_and_the_goldens():
     assert counts(EXAMPLE) == {"model": 6, "optimizer": 14, "ema": 0, "other": 1}
     assert counts(GOLDENS / "tf2.21" / "state") == {

@@ -226,8 +226,10 @@ def _check_target(options: Namespace) -> None:
     if not (options.like or options.to or to_file):
         raise UnsupportedError(
             "nothing says what to convert to", file=options.output,
-            hint="Give --to or --like, or an output with an ending such as "
-                 + ", ".join(item.endings[0] for item in FILE_FORMATS if item.endings) + ".")
+            hint="A .weights.h5 is written for a Keras 3 model: --to keras --model MODULE:FUNCTION."
+            if options.output.endswith(".h5") else
+            "Give --to or --like, or an output with an ending such as "
+            + ", ".join(item.endings[0] for item in FILE_FORMATS if item.endings) + ".")
     if to_file and options.optimizer not in (None, "none"):
         raise UnsupportedError("files of other frameworks have no layout for an optimizer's state",
                                hint="Its tensors are taken along like any others;"

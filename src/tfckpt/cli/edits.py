@@ -10,7 +10,7 @@ from tfckpt.core.report import ConvertReport
 from tfckpt.report.json import convert_json
 from tfckpt.report.text import render_convert, render_plan
 
-__all__ = ["add_data", "add_edit_arguments", "pattern", "print_edit"]
+__all__ = ["add_data", "add_edit_arguments", "note_size", "pattern", "print_edit"]
 
 
 def add_edit_arguments(parser: ArgumentParser) -> None:
@@ -52,3 +52,10 @@ def print_edit(report: ConvertReport, options: Namespace) -> int:
         print_lines(render_plan(report))
     print_lines(render_convert(report))
     return 0
+
+
+def note_size(report: ConvertReport, options: Namespace) -> None:
+    """Say that files don't get smaller by what is left out of them, where people expect that."""
+    if report.plan.left_out and options.data == "link" and not options.dry_run:
+        note = "the data files stay as large as they are; --data pack writes only what is kept"
+        print_notes((note,))

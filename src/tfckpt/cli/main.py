@@ -104,7 +104,7 @@ def main() -> None:
         status = 130
     except BrokenPipeError:  # as in `tfckpt ls ... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        status = 0
+        status = 141  # what shells have for it; 0 would say that a check said yes
     sys.exit(status)
 
 

@@ -8,6 +8,7 @@ from tfckpt.cli.edits import add_data, add_edit_arguments, print_edit
 from tfckpt.cli.options import add_path
 from tfckpt.cli.progress import progress_bar
 from tfckpt.convert.reset import reset
+from tfckpt.errors import UnsupportedError
 
 __all__ = ["DESCRIPTION", "EPILOG", "add_arguments", "run"]
 
@@ -34,6 +35,9 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(options: Namespace) -> int:
     """Reset it."""
+    if not options.optimizer and options.step is None:
+        raise UnsupportedError("nothing says what to reset",
+                               hint="Give --optimizer, --step N, or both.")
     with progress_bar("writing") as progress:
         report = reset(options.path, options.output, optimizer=options.optimizer,
                        step=options.step, data=options.data, overwrite=options.overwrite,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 
-from tfckpt.cli.edits import add_data, add_edit_arguments, pattern, print_edit
+from tfckpt.cli.edits import add_data, add_edit_arguments, note_size, pattern, print_edit
 from tfckpt.cli.options import add_path
 from tfckpt.cli.progress import progress_bar
 from tfckpt.convert.select import select
@@ -39,4 +39,5 @@ def run(options: Namespace) -> int:
         report = select(options.path, options.output, keep=options.keep, drop=options.drop,
                         data=options.data, overwrite=options.overwrite, dry_run=options.dry_run,
                         progress=progress)
+    note_size(report, options)
     return print_edit(report, options)

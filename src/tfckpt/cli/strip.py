@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 
-from tfckpt.cli.edits import add_data, add_edit_arguments, print_edit
+from tfckpt.cli.edits import add_data, add_edit_arguments, note_size, print_edit
 from tfckpt.cli.options import add_path
 from tfckpt.cli.progress import progress_bar
 from tfckpt.convert.strip import strip
@@ -37,4 +37,5 @@ def run(options: Namespace) -> int:
     with progress_bar("writing") as progress:
         report = strip(options.path, options.output, ema=options.ema, data=options.data,
                        overwrite=options.overwrite, dry_run=options.dry_run, progress=progress)
+    note_size(report, options)
     return print_edit(report, options)

@@ -16,6 +16,7 @@ from tfckpt.errors import (
     CheckpointError,
     CheckpointNotFoundError,
     NotACheckpointError,
+    UnsupportedError,
     located,
     nearest,
 )
@@ -30,6 +31,9 @@ __all__ = ["STATE_FILE", "Found", "as_path", "beside", "beside_state_file", "dis
            "find_latest", "read_state", "stored_places"]
 
 STATE_FILE = "checkpoint"
+# What copies files of a kind of address; everything after the prefix is wanted.
+_COPIED_WITH = {"gs": ": gcloud storage cp 'PREFIX*' .", "hdfs": ": hdfs dfs -get 'PREFIX*' .",
+                "s3": ": aws s3 cp --recursive --exclude '*' --include 'NAME*' FOLDER ."}
 
 
 class Found(NamedTuple):
@@ -198,6 +202,11 @@ def _discover_missing(path: str) -> Found:
     for prefix in (parse_index_name(path), parse_meta_name(path)):
         if prefix and is_file(index_name(prefix)):  # the graph is gone, its checkpoint isn't
             return Found(prefix, (f"using the checkpoint prefix {prefix}",))
+    scheme = re.match(r"([a-z][a-z0-9+.-]+)://", path)
+    if scheme:
+        raise UnsupportedError("checkpoints elsewhere can't be read, only local files", file=path,
+                               hint="Copy all files of its prefix here first"
+                               + _COPIED_WITH.get(scheme[1], "") + ".")
     folder, name = os.path.split(path)
     from tfckpt.core.v1files import v1_checkpoints  # deferred, as above
 

@@ -27,6 +27,8 @@ EMA_SUFFIX = "ExponentialMovingAverage"
 _SLOT = re.compile(
     r"(Ada(Max|delta|factor|grad|gradDA|mW?)|Ftrl|LARSOptimizer|LAMB|LazyAdam|Momentum|Nadam"
     r"|ProximalAdagrad|RMSProp)(_\d+)?|(adam|lamb)_[mv]|slot_v[rc]?|v[rc]")
+# An optimizer that was given a name has that in its slots' names: w/dqn_adam_1.
+_NAMED_SLOT = re.compile(r"(?i)\w*(ada(m|grad|delta)|ftrl|momentum|rms_?prop|optimi[sz]er)\w*")
 _SLOT_SUFFIXES = ("_slot_v", "_slot_vr", "_slot_vc", "_slot_m")  # mesh-tensorflow, T5
 _MOST_SCOPES = 4  # before a slot's variable; a name of 64 KiB may be slashes only
 _POWERS = ("beta1_power", "beta2_power")
@@ -76,7 +78,7 @@ def slot_owner(name: str, names: Container[str]) -> str | None:
     parts = name.split("/")
     if EMA_SUFFIX in parts[1:]:
         owner = "/".join(parts[:parts.index(EMA_SUFFIX, 1)])
-    elif _SLOT.fullmatch(parts[-1]):
+    elif _SLOT.fullmatch(parts[-1]) or _NAMED_SLOT.fullmatch(parts[-1]):
         owner = "/".join(parts[:-1])
     else:
         return next((name.removesuffix(suffix) for suffix in _SLOT_SUFFIXES
@@ -95,8 +97,8 @@ def _by_name(key: str, index: Container[str]) -> Assigned:
         return Assigned("ema", EMA_SUFFIX)
     owner = slot_owner(key, index)
     if owner is not None:
-        return Assigned("optimizer", last if _SLOT.fullmatch(last) else
-                        key[len(owner):].lstrip("_"))
+        is_whole = _SLOT.fullmatch(last) or _NAMED_SLOT.fullmatch(last)
+        return Assigned("optimizer", last if is_whole else key[len(owner):].lstrip("_"))
     if last.startswith(_POWERS):
         return Assigned("optimizer", last)
     if last in _COUNTERS:

@@ -29,7 +29,8 @@ _ZIP = b"PK\x03\x04"
 
 _MAGICS: tuple[tuple[bytes, Kind], ...] = (
     (b"\x89HDF\r\n\x1a\n", Kind(
-        "an HDF5 file", "If it holds Keras weights, model.load_weights opens it.")),
+        "an HDF5 file", "If it holds Keras weights, model.load_weights opens it, and tfckpt convert"
+        " FILE --to keras those of Keras 2 for a model of Keras 3.")),
     (b"\x93NUMPY", Kind("a NumPy array", "Open it with numpy.load.")),
     (b"version https://git-lfs", Kind(
         "a Git LFS pointer, which stands for a file that was not downloaded",
