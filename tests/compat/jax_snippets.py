@@ -433,6 +433,67 @@ print(len(tree["w"].addressable_shards), tree["b"].devices() == {{jax.devices()[
                           stdout=subprocess.PIPE).stdout
 
 
+def bert(folder):
+    """google-research's names to those of Flax's models, with heads in one axis or in two."""
+    import jax
+    import jax.numpy as jnp
+
+    import tfckpt.jax
+
+    size, kernel_of = 8, {}
+    random = np.random.RandomState(0)
+
+    def stored(name, *shape):
+        kernel_of[name] = random.normal(size=shape).astype("float32")
+
+    def both(name, *shape):
+        stored(f"{name}/kernel", *shape)
+        stored(f"{name}/bias", shape[-1])
+        return {"kernel": jnp.zeros(shape), "bias": jnp.zeros(shape[-1])}
+
+    def norm(name):
+        for leaf in ("gamma", "beta"):
+            stored(f"{name}/LayerNorm/{leaf}", size)
+        return {"scale": jnp.zeros(size), "bias": jnp.zeros(size)}
+
+    def table(name, rows):
+        stored(f"bert/embeddings/{name}", rows, size)
+        return {"embedding": jnp.zeros((rows, size))}
+
+    def layer(name):
+        output = f"{name}/attention/output"
+        return {"attention": {
+            "self": {part: both(f"{name}/attention/self/{part}", size, size)
+                     for part in ("query", "key", "value")},
+            "output": {"dense": both(f"{output}/dense", size, size), "LayerNorm": norm(output)}},
+            "intermediate": {"dense": both(f"{name}/intermediate/dense", size, 16)},
+            "output": {"dense": both(f"{name}/output/dense", 16, size),
+                       "LayerNorm": norm(f"{name}/output")}}
+
+    tree = {"params": {
+        "embeddings": {"word_embeddings": table("word_embeddings", 20),
+                       "position_embeddings": table("position_embeddings", 12),
+                       "LayerNorm": norm("bert/embeddings")},
+        "encoder": {"layer": {str(n): layer(f"bert/encoder/layer_{n}") for n in range(3)}},
+        "pooler": {"dense": both("bert/pooler/dense", size, size)}}}
+    tfckpt.Saver({name: tfckpt.Variable(value) for name, value in kernel_of.items()}).save(
+        None, folder + "/bert")
+    for heads in (False, True):
+        if heads:
+            for one in tree["params"]["encoder"]["layer"].values():
+                for part in one["attention"]["self"].values():
+                    part.update(kernel=jnp.zeros((size, 2, 4)), bias=jnp.zeros((2, 4)))
+        loaded, report = tfckpt.jax.load(tree, folder + "/bert")
+        found = jax.tree_util.tree_leaves_with_path(loaded["params"]["encoder"]["layer"])
+        for path, leaf in found:
+            words = [str(key.key) for key in path]
+            if "LayerNorm" in words:
+                words[-1] = {"scale": "gamma", "bias": "beta"}[words[-1]]
+            value = kernel_of["bert/encoder/layer_" + "/".join(words)]
+            assert np.array_equal(np.asarray(leaf).reshape(value.shape), value), words
+    return len(report.matched), len(kernel_of), len(report.notes)
+
+
 def refusals(folder):
     """What can't be loaded, with whole messages; afterwards everything is as it was."""
     import jax.numpy as jnp

@@ -139,6 +139,12 @@ def test_cells_of_linen_and_heads_that_are_not_split(jax, tf221, tmp_path):
     assert far(restored, fresh) < 1e-5
 
 
+def test_names_of_bert_lead_to_those_of_flax(jax, tmp_path):
+    matched, stored, notes = jax("bert", folder=tmp_path)
+    assert matched == stored == 54
+    assert notes == 18  # heads
+
+
 def test_arrays_in_shards_stay_where_they_are(jax, tmp_path):
     assert jax("sharded", folder=tmp_path) == "2 True\n"
 

@@ -90,13 +90,19 @@ def array_of(value: Any, name: str) -> Array:
     return array
 
 
+def _is_committed(value: Any) -> bool:
+    """Whether an array has to stay on its devices."""
+    own = "committed" if hasattr(value, "committed") else "_committed"  # of JAX before 0.4.32 or so
+    return bool(getattr(value, own))
+
+
 def like(old: Any, array: Array) -> Any:
     """A value of the same kind, in the same place of the machine, with other numbers."""
     if is_key(old):
         data = like(jax.random.key_data(old), array)
         return jax.random.wrap_key_data(data, impl=jax.random.key_impl(old))
     if isinstance(old, jax.Array):
-        return jax.device_put(array, old.sharding if old.committed else None)
+        return jax.device_put(array, old.sharding if _is_committed(old) else None)
     if isinstance(old, np.ndarray):
         return array.copy()
     return array[()] if isinstance(old, np.generic) else type(old)(array.item())

@@ -35,7 +35,8 @@ from tfckpt.train.tracking import Parent
 from tfckpt.train.variables import Variable
 
 __all__ = ["Item", "box_of", "is_container", "is_frozen", "is_leaf", "is_nnx_module",
-           "is_nnx_variable", "is_plain_container", "is_random", "items_of"]
+           "is_nnx_variable", "is_plain_container", "is_random", "items_of", "set_value_of",
+           "value_of"]
 
 _DICTS = (dict, collections.OrderedDict, collections.defaultdict)
 _NUMBERS = (bool, int, float, complex)
@@ -71,10 +72,26 @@ def is_nnx_variable(value: Any) -> bool:
     return nnx is not None and isinstance(value, nnx.Variable)
 
 
+def value_of(variable: Any) -> Any:
+    """What a variable of NNX holds."""
+    if hasattr(variable, "get_value"):
+        return variable.get_value()
+    return variable.value  # in Flax before 0.12
+
+
+def set_value_of(variable: Any, value: Any) -> None:
+    """Give a variable of NNX another value."""
+    if hasattr(variable, "set_value"):
+        variable.set_value(value)
+    else:
+        variable.value = value
+
+
 def is_nnx_module(value: Any) -> bool:
     """Whether this is a module of Flax's NNX, or another object of its kind."""
     nnx = _nnx()
-    return nnx is not None and isinstance(value, nnx.Pytree)
+    # Flax before 0.12 calls it Object.
+    return nnx is not None and isinstance(value, getattr(nnx, "Pytree", None) or nnx.Object)
 
 
 def is_random(holder: Any, value: Any) -> bool:
@@ -131,7 +148,7 @@ def _holds(value: Any, seen: set[int]) -> bool:
 def _attributes(module: Any) -> dict[str, Any]:
     """Attributes of a module of NNX, without those that NNX keeps for itself."""
     return {name: value for name, value in vars(module).items()
-            if not name.startswith("_pytree__")}
+            if not name.startswith(("_pytree__", "_object__"))}
 
 
 def _registered(value: Any) -> Iterator[Item]:
@@ -154,7 +171,7 @@ def items_of(value: Any) -> Iterator[Item]:
     """
     if type(value) in _DICTS or _is_nnx_state(value):
         # What a State gives for a part that is a mapping is made anew each time.
-        items = _of_mapping(value if type(value) in _DICTS else value.raw_mapping)
+        items = _of_mapping(value if type(value) in _DICTS else _raw(value))
     elif type(value) is list:
         items = [_indexed(value, str(at), at, part) for at, part in enumerate(value)]
     elif isinstance(value, tuple):
@@ -169,6 +186,11 @@ def items_of(value: Any) -> Iterator[Item]:
     else:
         items = list(_registered(value))
     return (item for item in items if not isinstance(item.value, _NOTHING))
+
+
+def _raw(state: Any) -> Any:
+    """The dict of a State."""
+    return state.raw_mapping if hasattr(state, "raw_mapping") else state._mapping  # noqa: SLF001 - as above
 
 
 def _indexed(holder: Any, name: str, key: Any, value: Any) -> Item:

@@ -158,16 +158,17 @@ def find_by_match(source: Source, tree: Any, leaves: Sequence[Leaf], names: Mapp
     weighed = [leaf for leaf in leaves if not leaf.is_random]
     shapes = {shape for _, shape in here.heads.values()}
     layers = group_layers([(leaf.path, leaf.shape) for leaf in weighed])
-    words = {part for kind in ("plain", "full name", "path")
-             for _, name in here.names.of(kind, here.heads) for part in name.split("/")}
-    choices = Choices(layouts, shapes, classes_of(tree), {leaf.shape for leaf in weighed}, words)
+    stored = {name for kind in ("plain", "full name", "path")
+              for _, name in here.names.of(kind, here.heads)}
+    choices = Choices(layouts, shapes, classes_of(tree), {leaf.shape for leaf in weighed},
+                      stored)
     weights = {weight.name: weight for weight in weights_of(layers, choices)}
     directly = None if names else _find_directly(source, leaves, weights)
     if directly is not None:
         return directly
     there = Side("the tree", {name: ("", weight.shape) for name, weight in weights.items()})
-    report = match(here, there, given={here.key(stored, "names"): _own(ours, weights)
-                                       for stored, ours in names.items()})
+    report = match(here, there, given={here.key(theirs, "names"): _own(ours, weights)
+                                       for theirs, ours in names.items()})
     problems: list[str] = []
     doubtful: set[Path] = set()
     for item in report.mismatched:

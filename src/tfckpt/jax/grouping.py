@@ -81,21 +81,31 @@ class Choices:
         shapes: Shapes that the other side has, if it is known.
         classes: Classes of NNX's modules by their paths.
         own: Shapes that the tree itself has.
-        words: Parts of names that the other side has, if it is known.
+        names: Names that the other side has, if it is known.
     """
 
     def __init__(self, given: Mapping[str, str], shapes: Collection[Shape] | None = None,
                  classes: Mapping[Path, str] | None = None, own: Collection[Shape] = (),
-                 words: Collection[str] | None = None) -> None:
+                 names: Collection[str] | None = None) -> None:
         self.given = dict(given)
         self.shapes = shapes
         self.classes = classes or {}
         self.own = own
-        self.words = words
+        self._words = None if names is None else {
+            part for name in names for part in name.split("/")}
+        self._last_words = {name.rpartition("/")[2] for name in names or ()}
 
     def of(self, layer: Layer) -> str:
         """What was said of a layer, or nothing."""
         return self.given.get(layer.name, "")
+
+    def has_word(self, word: str) -> bool:
+        """Whether the other side has this in a name, or isn't known."""
+        return self._words is None or word in self._words
+
+    def ends_in(self, word: str) -> bool:
+        """Whether the other side has a tensor whose name ends in this, as a layer here does."""
+        return word in self._last_words
 
     def prefers(self, wanted: Shape, default: Shape) -> bool:
         """Whether the other side has one shape, and hasn't the other one."""

@@ -8,7 +8,7 @@ A tree of parameters has no classes, so layers are told by what they hold:
     kernel, bias                      kernel, bias: Dense, Conv
     the same, kernel split in heads   kernel, bias: as split, or in one axis, as the other side
     scale, bias, mean, var            gamma, beta, moving_mean, moving_variance
-    embedding                         embeddings
+    embedding                         embeddings; or as the layer, if the other side has that
     ii, if, …, ho; dense_i, dense_h   an LSTM, GRU or SimpleRNN: recurrent.py
     all others                        what they hold, as it is
     ================================= ===========================================================
@@ -87,7 +87,10 @@ def _plain_weights(layer: Layer, layers: Mapping[Path, Layer], choices: Choices
     is_norm = "scale" in values or "mean" in values or "var" in values
     for leaf in values:
         if leaf == "embedding":
-            yield layer.weight(leaf, "embeddings")
+            # TF1's are often called as the layer is here: "bert/embeddings/word_embeddings".
+            alone = layer.path and choices.ends_in(layer.path[-1])
+            yield layer.weight(leaf, "embeddings")._replace(name=layer.name) if alone else (
+                layer.weight(leaf, "embeddings"))
         elif is_norm and set(values) <= set(_NORM) and not _is_rms(layer, choices):
             yield layer.weight(leaf, _NORM[leaf])
         else:
@@ -103,9 +106,7 @@ def _is_rms(layer: Layer, choices: Choices) -> bool:
 def _renamed(layer: Layer, layers: Mapping[Path, Layer], choices: Choices) -> Layer:
     """The output of an attention has another name in Keras."""
     keras = "attention_output"
-    if choices.words is not None and keras not in choices.words:
-        return layer
-    if _is_output(layer, layers):
+    if choices.has_word(keras) and _is_output(layer, layers):
         return layer._replace(path=(*layer.path[:-1], keras))
     return layer
 

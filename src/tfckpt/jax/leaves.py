@@ -22,6 +22,7 @@ from tfckpt.jax.containers import (
     is_nnx_variable,
     is_random,
     items_of,
+    value_of,
 )
 from tfckpt.jax.trees import JaxTree
 from tfckpt.train.treenames import names_of_tree
@@ -83,7 +84,7 @@ def _parts(tree: Any) -> Iterator[tuple[Path, Any]]:
 def _plain(part: Any) -> Any:
     """A value without a variable or a box around it."""
     if is_nnx_variable(part):
-        return part.get_value()
+        return value_of(part)
     return part if box_of(part) is None else part.unbox()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from tfckpt.jax.containers import (
@@ -16,6 +17,8 @@ from tfckpt.jax.containers import (
     is_nnx_variable,
     is_plain_container,
     items_of,
+    set_value_of,
+    value_of,
 )
 from tfckpt.jax.places import Place
 from tfckpt.train.adapters import Adapter
@@ -147,13 +150,13 @@ def _place(tree: JaxTree, item: Item, path: str) -> Place:
 def place_of_variable(variable: Any, path: str, adapter: Adapter,
                       keep: Callable[[], None] | None = None) -> Any:
     """The stand-in of a variable of NNX, the same one wherever it is."""
-    value = variable.get_value()
+    value = value_of(variable)
     if not is_leaf(value):  # a whole tree in one variable
         return JaxTree.of(value, adapter, path)
     key = (id(variable), "", False)
     found = _known.get(key)
     if found is None:
-        found = _known[key] = Place(value, variable, path, adapter, get=variable.get_value,
+        found = _known[key] = Place(value, variable, path, adapter, get=partial(value_of, variable),
                                     keep=None if keep is None else weakref.WeakMethod(keep),
-                                    set_value=variable.set_value)
+                                    set_value=partial(set_value_of, variable))
     return found
