@@ -248,6 +248,10 @@ def training(folder):
     step = jax.jit(lambda params: jax.tree.map(lambda leaf: leaf + 1, params), donate_argnums=0)
     state = {"params": {"w": jnp.zeros(1 << 16)}}
     saver = tfckpt.Saver(state, max_to_keep=None)
+    first = saver.save(None, folder + "/first")
+    state["params"]["w"] += 5
+    saver.restore(None, first)
+    assert float(state["params"]["w"][0]) == 0.0
     checkpoint = tfckpt.Checkpoint(params=state["params"])
     with tfckpt.BackgroundSaves() as saves:
         for number in range(3):
@@ -431,6 +435,43 @@ print(len(tree["w"].addressable_shards), tree["b"].devices() == {{jax.devices()[
     environment = {**os.environ, "XLA_FLAGS": "--xla_force_host_platform_device_count=2"}
     return subprocess.run([sys.executable, "-c", code], check=True, text=True, env=environment,
                           stdout=subprocess.PIPE).stdout
+
+
+def two_processes(folder):
+    """What two processes that train together say of arrays that both have, and of halves."""
+    import socket
+    import subprocess
+    import sys
+
+    code = """
+import sys, jax, numpy as np, tfckpt, tfckpt.jax
+jax.distributed.initialize("localhost:" + sys.argv[1], 2, int(sys.argv[2]))
+from jax.sharding import Mesh, NamedSharding, PartitionSpec as P
+mesh = Mesh(np.array(jax.devices()), ("x",))
+def array(spec, values):
+    return jax.make_array_from_callback((4,), NamedSharding(mesh, spec), lambda at: values[at])
+values = np.arange(4.0, dtype="float32")
+tree = {"both": array(P(), values), "halves": array(P("x"), values)}
+prefix = tfckpt.Checkpoint(tree={"both": tree["both"]}).write(sys.argv[3])
+new = {name: array(leaf.sharding.spec, values * 0) for name, leaf in tree.items()}
+tfckpt.Checkpoint(tree=new).read(prefix)
+assert new["both"].sharding == tree["both"].sharding
+print(np.asarray(new["both"]).tolist())
+loaded = tfckpt.jax.load({"halves": new["halves"]}, prefix, names={"tree/both": "halves"}).tree
+print([shard.data.tolist() for shard in loaded["halves"].addressable_shards])
+try:
+    tfckpt.Checkpoint(tree=tree).write(sys.argv[3])
+except tfckpt.CheckpointError as error:
+    print(error)
+"""
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        port = str(free.getsockname()[1])
+    processes = [subprocess.Popen([sys.executable, "-c", code, port, str(number),
+                                   f"{folder}/{number}"], stdout=subprocess.PIPE, text=True)
+                 for number in range(2)]
+    return [[line for line in process.communicate(timeout=100)[0].splitlines()
+             if not line.startswith("[Gloo]")] for process in processes]
 
 
 def bert(folder):

@@ -149,6 +149,13 @@ def test_arrays_in_shards_stay_where_they_are(jax, tmp_path):
     assert jax("sharded", folder=tmp_path) == "2 True\n"
 
 
+def test_processes_that_train_together(jax, tmp_path):
+    refused = ["parts of the array are on devices of other processes (tensor 'halves')",
+               "Gather it first, with jax.experimental.multihost_utils.process_allgather."]
+    assert jax("two_processes", folder=tmp_path) == [
+        ["[0.0, 1.0, 2.0, 3.0]", f"[{half}]", *refused] for half in ([0.0, 1.0], [2.0, 3.0])]
+
+
 def test_what_is_missing_or_unclear_is_said_and_nothing_changes(jax, tmp_path):
     nothing = "Nothing was loaded. names={tensor: value} names pairs"
     assert jax("refusals", folder=tmp_path) == [

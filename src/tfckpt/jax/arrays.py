@@ -80,7 +80,7 @@ def array_of(value: Any, name: str) -> Array:
             raise VariableError("the array was given away to a function that may reuse its memory"
                                 " (donate_argnums)", tensor=name,
                                 hint="Save what that function returned.")
-        if not value.is_fully_addressable:
+        if not (value.is_fully_addressable or value.is_fully_replicated):
             raise UnsupportedError(
                 "parts of the array are on devices of other processes", tensor=name,
                 hint="Gather it first, with jax.experimental.multihost_utils.process_allgather.")
