@@ -230,6 +230,41 @@ def test_what_does_not_fit_is_said_and_not_loaded(torch):
                           "\nnote: first.weight (kernel): 16 numbers are out of the range of"
                           " float16, and became infinite",
         "fixed": "the tensor was made in torch.inference_mode, and can't be set (tensor 'weight')",
+        "swapped": "4 tensors of Swapped loaded (4 by rule).\n"
+                   "layout:  dense: second.weight, first.weight\n"
+                   "layout:  same: second.bias, first.bias\n"
+                   "note: by the rule strip-prefix net/: 4 names",
+        "not swapped": True,
+        "by my map": "4 tensors of Swapped loaded (4 by map).\n"
+                     "layout:  same: first.bias, second.bias\n"
+                     "layout:  dense: first.weight, second.weight\n"
+                     "note: by the map mine, from old to new",
+        "map does not fit":
+            "the checkpoint doesn't fill the ModuleDict: 0 of 5 variables were found"
+            " (file FOLDER/twins)\n"
+            "  missing: third.weight [1]: nothing in the checkpoint is like it\n"
+            "  differs: first.bias float32 [5]: net/first/bias is float32 [4], in the layout same"
+            " [4]\n"
+            "  differs: first.weight float32 [5,4]: net/first/kernel is float32 [4,4], in the"
+            " layout dense [4,4]\n"
+            "  differs: second.bias float16 [4]: net/second/bias is float32 [4], in the layout same"
+            " [4]\n"
+            "  differs: second.weight float16 [4,4]: net/second/kernel is float32 [4,4], in the"
+            " layout dense [4,4]\n"
+            "Nothing was loaded. What is missing has no rule in the map. allow_missing=True keeps"
+            " the module's own values. cast=True takes another precision.",
+        "both": "a map says all names and layouts; names=, layouts= and trust_order= go without",
+        "columns":
+            "6 tensors of Sequential loaded (5 by name). Unused in checkpoint: 2 other.\n"
+            "layout:  conv: 0.weight\n"
+            "layout:  same: 0.bias\n"
+            "layout:  dense: 1.weight_ih_l0, 1.weight_hh_l0\n"
+            "layout:  lstm_bias: 1.bias_ih_l0, 1.bias_hh_l0\n"
+            "note: 1 takes 4 = 2 x 2 numbers at once. If they are a column of an image, PyTorch has"
+            " them in another order than TensorFlow, and the columns of its kernel were not put"
+            " into it\n"
+            "note: 1: gates have a sigmoid here, as Keras 2's; the checkpoint doesn't say, and"
+            " those of Keras 1 and of TF1's tf.keras had hard_sigmoid by default",
         "old gru":
             "the checkpoint doesn't fill the GRU: 2 of 3 variables were found (file FOLDER/gru)\n"
             "  differs: bias_ih_l0, bias_hh_l0 (cell/bias) float32 [2,9]: bias is float32 [9]; the"

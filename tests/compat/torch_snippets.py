@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import json
 import weakref
 
 import numpy as np
@@ -346,6 +347,29 @@ def load_odd_ones(folder):
                                recurrent_kernel=np.ones((3, 9))),
          names={"kernel": "weight_ih_l0", "recurrent_kernel": "weight_hh_l0",
                 "bias": "bias_ih_l0"})
+    class Swapped(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.second, self.first = nn.Linear(4, 4), nn.Linear(4, 4)
+
+    swapped = Swapped()
+    path = write(folder, "twins", **{f"net__{key}".replace("left", "first").replace(
+        "right", "second"): value for key, value in square.items()})
+    load("swapped", swapped, path)
+    found["not swapped"] = np.array_equal(swapped.first.weight.detach().numpy(),
+                                          square["left__kernel"].astype("f4").T)
+    rules = {"tfckpt-map": 1, "name": "mine", "here": "old", "there": "new", "rules": [
+        {"here": "net/{name}/kernel", "there": "{name}.weight", "layout": "dense"},
+        {"here": "net/{name}/bias", "there": "{name}.bias"}]}
+    with open(f"{folder}/mine.json", "w") as file:
+        json.dump(rules, file)
+    load("by my map", swapped, path, map=f"{folder}/mine.json")
+    wide = nn.ModuleDict({"first": nn.Linear(4, 5), "second": nn.Linear(4, 4).half(),
+                          "third": nn.PReLU()})
+    load("map does not fit", wide, path, map=f"{folder}/mine.json")
+    load("both", swapped, path, map=f"{folder}/mine.json", names={"a": "b"})
+    columns = nn.Sequential(nn.Conv2d(1, 2, 3), nn.LSTM(4, 3))
+    load("columns", columns, tfckpt.torch.save(columns, f"{folder}/columns"))
     path = f"{folder}/own.safetensors"
     pair = Pair()
     from safetensors.torch import save_file

@@ -182,7 +182,8 @@ def _wrong(source: Source, key: str, target: _Target) -> Wrong:
     if target.variable.weights.layout == "gru_bias" and entry.shape == shape[1:]:
         hint = "the saved GRU has reset_after=False, which computes what PyTorch's GRU can't"
     return Wrong(target.title, f"{target.variable.dtype} {shape_text(shape)}", plain_name(key),
-                 f"{entry.dtype} {shape_text(entry.shape)}", hint)
+                 f"{entry.dtype} {shape_text(entry.shape)}", hint,
+                 entry.shape == shape and casts(entry.dtype, target.variable.dtype))
 
 
 def _unsure(group: Group, both: Members, targets: Mapping[str, _Target]) -> Unsure:

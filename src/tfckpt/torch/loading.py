@@ -123,8 +123,7 @@ def _refusal(report: LoadReport, finding: Finding, source: Source) -> MismatchEr
         hint += " allow_missing=True keeps the module's own values."
     if report.unused:
         hint += " allow_unused=True leaves tensors behind."
-    if any("float" in item.got and item.expected.split()[1:] == item.got.split()[1:]
-           for item in report.mismatched):
+    if any(item.castable for item in report.mismatched):
         hint += " cast=True takes another precision."
     n_all = len(report.loaded) + len(report.missing) + len(report.mismatched)
     error = MismatchError(

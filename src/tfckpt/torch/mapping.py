@@ -160,7 +160,9 @@ def _problems(move: Move, entries: dict[str, Entry], tensors: Tensors, *, cast: 
         return [Wrong(", ".join(filter(None, names)), f"beside {', '.join(absent)}", title, got,
                       "the module has only some of the tensors that become of it")]
     return [Wrong(name, f"{dtype_of(tensors[name])} {shape_text(tuple(tensors[name].shape))}",
-                  title, f"{got}, in the layout {move.layout.name} {shape_text(shape)}")
+                  title, f"{got}, in the layout {move.layout.name} {shape_text(shape)}",
+                  castable=shape == tuple(tensors[name].shape)
+                  and casts(sources[0].dtype, dtype_of(tensors[name])))
             for name, shape in zip(names, shapes, strict=True) if name
             if shape != tuple(tensors[name].shape)
             or not _goes(sources[0], dtype_of(tensors[name]), cast=cast)]

@@ -51,6 +51,7 @@ class Wrong(NamedTuple):
         key: The tensor of the checkpoint.
         got: Its dtype and shape.
         hint: What may be the reason.
+        castable: Whether it is only another precision of the same numbers.
     """
 
     name: str
@@ -58,6 +59,7 @@ class Wrong(NamedTuple):
     key: str
     got: str
     hint: str = ""
+    castable: bool = False
 
 
 class Unsure(NamedTuple):
