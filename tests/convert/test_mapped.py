@@ -13,7 +13,7 @@ import tfckpt
 from helpers import EXAMPLE, ROOT
 from tfckpt.cli.main import run
 from tfckpt.convert.mapfiles import read_map
-from tfckpt.convert.namemap import parse_map
+from tfckpt.convert.mapform import parse_map
 from tfckpt.core.arrays import array_output
 from tfckpt.core.plan import Plan
 from tfckpt.core.writer import write_plan

@@ -14,7 +14,7 @@ from helpers import ROOT, SHARED, needs_shared
 from tfckpt.convert.export import model_names
 from tfckpt.convert.fitting import SIGNS
 from tfckpt.convert.mapfiles import read_map, shipped_names
-from tfckpt.convert.namemap import encode_map, parse_map
+from tfckpt.convert.mapform import encode_map, parse_map
 from tfckpt.convert.resolving import resolve
 from tfckpt.convert.templates import Found, parse_template
 from tfckpt.errors import FormatError, MismatchError, StorageError

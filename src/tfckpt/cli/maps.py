@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from tfckpt.cli.options import add_json, print_json, print_lines, print_notes
 from tfckpt.convert.export import model_names
 from tfckpt.convert.mapfiles import read_map, shipped_names
-from tfckpt.convert.namemap import NameMap, encode_map
+from tfckpt.convert.mapform import encode_map
+from tfckpt.convert.namemap import NameMap
 from tfckpt.convert.resolving import Resolution, resolve
 from tfckpt.convert.templates import Template
 from tfckpt.core.opening import open_source

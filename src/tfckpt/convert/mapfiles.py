@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 
-from tfckpt.convert.namemap import NameMap, is_map, parse_map
+from tfckpt.convert.mapform import is_map, parse_map
+from tfckpt.convert.namemap import NameMap
 from tfckpt.core.discovery import as_path
 from tfckpt.core.namefiles import read_name_file
 from tfckpt.errors import FormatError, StorageError, nearest

@@ -53,13 +53,14 @@ def plan_map(source: Source, name_map: NameMap, options: ExportOptions | None = 
 
     Example:
         >>> import tfckpt
-        >>> from tfckpt.convert.namemap import parse_map
+        >>> from tfckpt.convert.mapform import parse_map
         >>> name_map = parse_map({"tfckpt-map": 1, "name": "mine", "here": "a", "there": "b",
         ...     "rules": [{"here": "dense/kernel", "there": "fc.weight", "layout": "dense"}],
         ...     "left_out": [{"here": "{*rest}", "why": "for another day"}]})
         >>> with tfckpt.open("examples/tf1") as source:
-        ...     plan_map(source, name_map).outputs[0][:3]
-        ('fc.weight', DType(name='float32', code=1, size=4, word=4), (4, 3))
+        ...     output = plan_map(source, name_map).outputs[0]
+        >>> output.key, output.shape
+        ('fc.weight', (4, 3))
     """
     options = (options or ExportOptions())._replace(skip_optimizer=True)
     plan = plan_export(source, options, lost)

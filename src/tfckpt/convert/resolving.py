@@ -104,7 +104,7 @@ def resolve(name_map: NameMap, names: Iterable[str], wanted: Collection[str] | N
             text that may be missing is missing there, and which tied names are repeated.
 
     Example:
-        >>> from tfckpt.convert.namemap import parse_map
+        >>> from tfckpt.convert.mapform import parse_map
         >>> name_map = parse_map({"tfckpt-map": 1, "name": "mine", "here": "a", "there": "b",
         ...     "rules": [{"here": "layer_{n}/kernel", "there": "[m.]{n}.weight"}]})
         >>> found = resolve(name_map, ["layer_0/kernel", "layer/kernel"], ["0.weight", "0.bias"])

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 
 from tfckpt.convert.like import EmaChoice
 from tfckpt.convert.mapfiles import read_map, shipped_names
-from tfckpt.convert.namemap import NameMap, is_map, parse_map
+from tfckpt.convert.mapform import is_map, parse_map
+from tfckpt.convert.namemap import NameMap
 from tfckpt.core.discovery import as_path
 from tfckpt.core.namefiles import read_name_file, read_pairs
 from tfckpt.core.opening import open_source
