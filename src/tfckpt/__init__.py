@@ -40,6 +40,7 @@ from tfckpt.errors import (
 if TYPE_CHECKING:
     from tfckpt.convert.average import average
     from tfckpt.convert.cast import cast
+    from tfckpt.convert.comparing import diff
     from tfckpt.convert.ema import ema
     from tfckpt.convert.merge import merge
     from tfckpt.convert.rename import rename
@@ -48,7 +49,6 @@ if TYPE_CHECKING:
     from tfckpt.convert.select import select
     from tfckpt.convert.setting import set_values
     from tfckpt.convert.strip import strip
-    from tfckpt.core.compare import diff
     from tfckpt.core.files.arrays import load_file, save_file
     from tfckpt.core.verify import verify
     from tfckpt.train.assignment import init_from_checkpoint
@@ -223,6 +223,7 @@ __all__ = [
 _LATER = {
     "tfckpt.convert.average": ("average",),
     "tfckpt.convert.cast": ("cast",),
+    "tfckpt.convert.comparing": ("diff",),
     "tfckpt.convert.ema": ("ema",),
     "tfckpt.convert.merge": ("merge",),
     "tfckpt.convert.rename": ("rename",),
@@ -234,7 +235,6 @@ _LATER = {
         "Split",
         "reshard",
     ),
-    "tfckpt.core.compare": ("diff",),
     "tfckpt.core.files.arrays": (
         "load_file",
         "save_file",
@@ -334,3 +334,7 @@ def __getattr__(name: str) -> Any:
     value = getattr(import_module(_MODULE_OF[name]), name)
     globals()[name] = value
     return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_MODULE_OF})

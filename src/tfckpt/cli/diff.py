@@ -7,7 +7,7 @@ from argparse import ArgumentParser, ArgumentTypeError, Namespace
 
 from tfckpt.cli.options import add_json, print_json, print_lines, print_notes
 from tfckpt.cli.progress import progress_bar
-from tfckpt.core.compare import diff
+from tfckpt.convert.comparing import diff
 from tfckpt.core.namefiles import read_name_file
 from tfckpt.core.opening import open_source
 from tfckpt.core.pairing import NAMINGS

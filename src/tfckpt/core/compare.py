@@ -7,14 +7,10 @@ ones of 32 bits make equal bytes likely, and are no proof.
 
 from __future__ import annotations
 
-import os
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
-from tfckpt.core.collection import no_collection
 from tfckpt.core.differences import Aside, DiffReport, Side
-from tfckpt.core.elements import Tolerance
-from tfckpt.core.opening import open_source
 from tfckpt.core.pairing import Names, Naming, Pairing, pair_names, plain_name
 from tfckpt.core.pairwise import BITS, Comparison, Rules
 from tfckpt.core.plan import Progress, no_progress
@@ -24,7 +20,9 @@ from tfckpt.errors import AmbiguousNamesError, TensorNotFoundError
 from tfckpt.format.objectgraph import OBJECT_GRAPH_KEY, VARIABLE_VALUE
 from tfckpt.format.objectkeys import ATTRIBUTES, object_key
 
-__all__ = ["compare", "diff"]
+__all__ = ["compare"]
+
+PairMore = Callable[[Source, Source, Mapping[str, str]], Iterable[tuple[str, str]]]
 
 _OPTIMIZER = "optimizer"
 _MOST_SCOPES = 16  # before a name's partner; a name of 64 KiB may be slashes only
@@ -36,73 +34,24 @@ _OBJECT_BASED_ONLY = {
 }
 
 
-def diff(a: str | os.PathLike[str] | Source, b: str | os.PathLike[str] | Source, *,
-         by: Naming = "auto", names: Mapping[str, str | None] | None = None,
-         strip_prefix_a: str = "", strip_prefix_b: str = "", ignore_optimizer: bool = False,
-         ignore_dtype: bool = False, atol: float | None = None, rtol: float | None = None,
-         equal_nan: bool = False, quick: bool = False, progress: Progress = no_progress
-         ) -> DiffReport:
-    """Compare two checkpoints tensor by tensor; they may differ in style, shards and slices.
-
-    Tensors are compared by shape, dtype and bits. Without a tolerance only equal bits are the
-    same (so NaN equals itself, and 0.0 isn't -0.0). With one, elements are also close if
-    ``|a - b| <= atol`` or ``|a - b| <= rtol * max(|a|, |b|)``. Integers are compared exactly,
-    strings as bytes, other numbers in float64.
-
-    Args:
-        a: A checkpoint, opened, or its path: prefix, any of its files, or folder.
-        b: The other.
-        by: Which names make two tensors a pair: ``"key"``, the full ``"name"`` that an object
-            graph has for a variable, its ``"path"``, or ``"auto"``, all of these in turn.
-        names: Pairs that these don't find, name in A to name in B; None leaves one out.
-        strip_prefix_a: Taken from the start of A's names.
-        strip_prefix_b: Taken from the start of B's names.
-        ignore_optimizer: Whether slots and the like stay out, told by structure; the object
-            graph, which has them, too.
-        ignore_dtype: Whether equal values are the same in any dtype.
-        atol: Distance at which numbers are close.
-        rtol: Likewise, as a share of the larger one.
-        equal_nan: Whether a NaN equals any other NaN.
-        quick: Don't read tensors of equal dtype, shape, size and checksum. Equal checksums of
-            32 bits are no proof of equal bytes, and damage goes unnoticed.
-        progress: Told about bytes of both.
-
-    Returns:
-        What was found; a tensor that can't be read is part of it.
-
-    Raises:
-        CheckpointError: One isn't a checkpoint, its index is damaged, or a prefix that was
-            removed leaves two tensors with one name.
-
-    Example:
-        >>> import tfckpt
-        >>> report = tfckpt.diff("examples/tf1", "examples/tf1", strip_prefix_a="dense/")
-        >>> report.counts["same"], report.only_a[0]
-        (15, 'dense/bias')
-    """
-    sides = []
-    opened: list[Source] = []
-    try:
-        for side in (a, b):
-            if not isinstance(side, Source):
-                side = open_source(side)  # noqa: PLW2901 - it is what was meant
-                opened.append(side)
-            sides.append(side)
-        with no_collection():
-            return compare(
-                *sides, by=by, names=names, strip_prefixes=(strip_prefix_a, strip_prefix_b),
-                ignore_optimizer=ignore_optimizer, progress=progress,
-                rules=Rules(Tolerance(atol, rtol, equal_nan), ignore_dtype, quick))
-    finally:
-        for source in opened:
-            source.close()
-
-
 def compare(a: Source, b: Source, *, by: Naming = "auto",
             names: Mapping[str, str | None] | None = None,
             strip_prefixes: tuple[str, str] = ("", ""), ignore_optimizer: bool = False,
-            rules: Rules = BITS, progress: Progress = no_progress) -> DiffReport:
-    """Compare two opened checkpoints; see `diff`."""
+            rules: Rules = BITS, more: PairMore | None = None,
+            progress: Progress = no_progress) -> DiffReport:
+    """Compare two opened checkpoints; see `tfckpt.convert.comparing.diff`.
+
+    Args:
+        a: The one.
+        b: The other.
+        by: See there, as for the other arguments.
+        names: Pairs that are known.
+        strip_prefixes: Taken from the start of each side's names.
+        ignore_optimizer: Whether its state stays out.
+        rules: What counts as different.
+        more: Gives further pairs, once names have told all that they can; they count more.
+        progress: Told about bytes of both.
+    """
     aside: list[Aside] = []
     hints: list[str] = []
     given = _given_pairs(names or {}, a, b, aside, hints)
@@ -114,6 +63,8 @@ def compare(a: Source, b: Source, *, by: Naming = "auto",
     keys_a = _keys_of("a", a, dropped, set(given), ignore_optimizer, reason, aside)
     keys_b = _keys_of("b", b, set(), set(given.values()), ignore_optimizer, reason, aside)
     pairing = _pair(a, b, keys_a, keys_b, strip_prefixes, by, given)
+    if more is not None and (pairing.only_a or pairing.only_b):
+        pairing = _with_more(pairing, more(a, b, dict(pairing.pairs)), given)
     if ignore_optimizer:
         pairing = _without_their_partners(a, b, pairing, aside)
     if a.style != b.style:
@@ -136,6 +87,31 @@ def _pair(a: Source, b: Source, keys_a: list[str], keys_b: list[str],
     only_a, only_b = {*found.only_a, *apart}, {*found.only_b, *apart}
     return found._replace(only_a=[key for key in keys_a if key in only_a],
                           only_b=[key for key in keys_b if key in only_b])
+
+
+def _with_more(pairing: Pairing, pairs: Iterable[tuple[str, str]], given: Mapping[str, str]
+               ) -> Pairing:
+    """With pairs that are more certain than those of names: lists of other layouts have equal keys.
+
+    What was given stays, and what loses its partner may find none.
+    """
+    found = dict(pairing.pairs)
+    back = {other: key for key, other in found.items()}
+    fixed = {*given, *given.values()}
+    loose_a, loose_b = dict.fromkeys(pairing.only_a), dict.fromkeys(pairing.only_b)
+    for key, other in pairs:
+        if found.get(key) == other or key in fixed or other in fixed:
+            continue
+        if key in found:
+            loose_b[found[key]] = None
+            del back[found[key]]
+        if other in back:
+            loose_a[back[other]] = None
+            del found[back[other]]
+        found[key], back[other] = other, key
+        loose_a.pop(key, None)
+        loose_b.pop(other, None)
+    return Pairing(list(found.items()), list(loose_a), list(loose_b))
 
 
 def _given_pairs(names: Mapping[str, str | None], a: Source, b: Source, aside: list[Aside],

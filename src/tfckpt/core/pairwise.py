@@ -28,7 +28,7 @@ _AHEAD = 1 << 18
 
 
 class Rules(NamedTuple):
-    """What counts as different; see `tfckpt.core.compare.diff`."""
+    """What counts as different; see `tfckpt.convert.comparing.diff`."""
 
     tolerance: Tolerance = Tolerance()
     ignore_dtype: bool = False
