@@ -406,8 +406,7 @@ def cells(path, saved):
     outputs = net.apply(loaded.tree, *inputs).tolist()
     fresh = net.init(jax.random.key(1), *inputs)
     tfckpt.jax.save(fresh, saved, name="net", names={"attention/attention_output": "attention/out"},
-                    layouts={f"attention/{name}": "flat" for name in ("query", "key", "value",
-                                                                      "out")})
+                    layouts={"attention/*": "flat"})
     return outputs, list(loaded.report.notes), net.apply(fresh, *inputs).tolist()
 
 
@@ -582,6 +581,8 @@ def refusals(folder):
         lambda: tfckpt.jax.load(net, whole, layouts={"dens": "same"}),
         lambda: tfckpt.jax.save({"up": {"kernel": jnp.zeros((3, 3, 4, 4))}}, folder + "/x",
                                 layouts={"up": "upwards"}),
+        lambda: tfckpt.jax.load(net, whole, layouts={"dense": "transposed"}),
+        lambda: tfckpt.jax.load(net, whole, layouts={"*": "lstm_cell"}),
         lambda: tfckpt.jax.save({"a": jnp.ones(1), "b": jnp.ones(1)}, folder + "/x",
                                 names={"a": "b"}),
         lambda: tfckpt.jax.load(jnp.ones(2), whole))]

@@ -187,7 +187,9 @@ def test_what_is_missing_or_unclear_is_said_and_nothing_changes(jax, tmp_path):
         "TensorNotFoundError: layouts names a layer that the tree doesn't have (tensor 'dens')\n"
         "Nearest: dense.",
         "FormatError: a layer can't be this: expected one of same, transposed, depthwise, got"
-        " 'upwards'",
+        " 'upwards' (tensor 'up')",
+        "FormatError: no layer of this name can be this: got 'transposed' (tensor 'dense')",
+        "FormatError: no layer of this name can be this: got 'lstm_cell' (tensor '*')",
         "AmbiguousNamesError: two values would get one name: got b\n"
         "names={ours: theirs} gives one of them another.",
         "VariableTypeError: this is no tree with values of JAX in it: got ArrayImpl\n"

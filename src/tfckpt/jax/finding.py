@@ -202,7 +202,7 @@ def _unclear_cells(layers: Mapping[Path, Layer], weights: Mapping[str, Weight], 
     """Cells that are of TF1 in the checkpoint by their shapes, each with what to say of it."""
     for layer in layers.values():
         fused = fused_shape(layer, layers)
-        if fused is not None and not choices.of(layer) and choices.prefers(
+        if fused is not None and layer.name not in choices.picked and choices.prefers(
                 fused, _kernel(weights, layer.name)):
             yield layer.name, (
                 f"{layer.name} is a cell of TF1 in the checkpoint, which adds its forget_bias (1.0"
@@ -217,7 +217,7 @@ def _unclear_kernels(report: MatchReport, weights: Mapping[str, Weight], here: S
         weight, name = weights[pair.b], here.name(pair.a)
         layer = weight.name.rpartition("/")[0]
         if (weight.layout is SAME and len(weight.shape) > 2 and _TRANSPOSED.search(name)
-                and layer not in choices.given and tuple(layer.split("/")) not in choices.classes):
+                and layer not in choices.picked and tuple(layer.split("/")) not in choices.classes):
             yield layer, (
                 f"{name} is of a transposed convolution by its name, and the tree doesn't say what"
                 f" {layer} is; layouts={{{layer!r}: 'transposed'}} says so, and 'same' that its"
@@ -266,6 +266,6 @@ def _maybe_transposed(weight: Weight, choices: Choices) -> str:
     layer = weight.name.rpartition("/")[0]
     shape = weight.shape
     return layer if (weight.layout is SAME and weight.name.endswith("/kernel") and len(shape) > 2
-                     and shape[-1] == shape[-2] and layer not in choices.given
+                     and shape[-1] == shape[-2] and layer not in choices.picked
                      and tuple(layer.split("/")) not in choices.classes
                      and not _AUTOMATIC.match(layer.rpartition("/")[2])) else ""

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Mapping
+from fnmatch import fnmatchcase
 from typing import NamedTuple
 
-from tfckpt.errors import FormatError
+from tfckpt.errors import FormatError, TensorNotFoundError, nearest
 from tfckpt.jax.layouts import SAME, FlaxLayout
 
-__all__ = ["Choices", "Layer", "Path", "Shape", "Weight", "group_layers", "named", "parse_choice"]
+__all__ = ["Choices", "Layer", "Path", "Shape", "Weight", "group_layers", "named"]
 
 Path = tuple[str, ...]
 Shape = tuple[int, ...]
 
+_CHOICE = re.compile(r"(\w+)(\(\s*-?[\d.]+\s*\))?")
 _COLLECTIONS = ("params", "batch_stats")
 
 
@@ -77,17 +79,22 @@ class Choices:
     """What was said of layers.
 
     Args:
-        given: By their names.
+        given: By their names; one with ``*`` stands for all layers that can be this.
         shapes: Shapes that the other side has, if it is known.
         classes: Classes of NNX's modules by their paths.
         own: Shapes that the tree itself has.
         names: Names that the other side has, if it is known.
+
+    Attributes:
+        picked: Names of the layers for which something was said.
     """
 
     def __init__(self, given: Mapping[str, str], shapes: Collection[Shape] | None = None,
                  classes: Mapping[Path, str] | None = None, own: Collection[Shape] = (),
                  names: Collection[str] | None = None) -> None:
         self.given = dict(given)
+        self.picked: set[str] = set()
+        self._used: set[str] = set()
         self.shapes = shapes
         self.classes = classes or {}
         self.own = own
@@ -95,9 +102,46 @@ class Choices:
             part for name in names for part in name.split("/")}
         self._last_words = {name.rpartition("/")[2] for name in names or ()}
 
-    def of(self, layer: Layer) -> str:
-        """What was said of a layer, or nothing."""
-        return self.given.get(layer.name, "")
+    def pick(self, layer: Layer, kinds: Iterable[str]) -> tuple[str, str]:
+        """What was said of a layer, and its number in parentheses; two empty texts if nothing was.
+
+        Args:
+            layer: The layer.
+            kinds: What it can be.
+
+        Raises:
+            FormatError: It can't be what was said.
+        """
+        names = [layer.name, *(name for name in self.given if "*" in name and fnmatchcase(
+            layer.name, name))]
+        for name in names:
+            text = self.given.get(name)
+            found = _CHOICE.fullmatch(text) if text is not None else None
+            if found is not None and found[1] in kinds:
+                self._used.add(name)
+                self.picked.add(layer.name)
+                return found[1], found[2] or ""
+            if text is not None and name == layer.name:
+                raise FormatError("a layer can't be this", got=repr(text), tensor=name,
+                                  expected=f"one of {', '.join(kinds)}")
+        return "", ""
+
+    def check_used(self, layers: Iterable[str]) -> None:
+        """See that all that was said was of some use, when all layers are known.
+
+        Raises:
+            TensorNotFoundError: There is no such layer.
+            FormatError: There is none that could be this.
+        """
+        names = list(layers)
+        for name in self.given.keys() - self._used:
+            if name in names or "*" in name:
+                raise FormatError("no layer of this name can be this", got=repr(self.given[name]),
+                                  tensor=name)
+            near = nearest(name, names)
+            raise TensorNotFoundError("layouts names a layer that the tree doesn't have",
+                                      tensor=name,
+                                      hint=f"Nearest: {', '.join(near)}." if near else None)
 
     def has_word(self, word: str) -> bool:
         """Whether the other side has this in a name, or isn't known."""
@@ -110,23 +154,6 @@ class Choices:
     def prefers(self, wanted: Shape, default: Shape) -> bool:
         """Whether the other side has one shape, and hasn't the other one."""
         return self.shapes is not None and wanted in self.shapes and default not in self.shapes
-
-
-def parse_choice(text: str, kinds: Iterable[str]) -> tuple[str, str]:
-    """A choice and its number in parentheses.
-
-    Raises:
-        FormatError: It is none of these kinds.
-
-    Example:
-        >>> parse_choice("lstm_cell(0)", ["keras", "lstm_cell"])
-        ('lstm_cell', '(0)')
-    """
-    found = re.fullmatch(r"(\w+)(\(\s*-?[\d.]+\s*\))?", text)
-    if found is None or found[1] not in kinds:
-        raise FormatError("a layer can't be this", got=repr(text),
-                          expected=f"one of {', '.join(kinds)}")
-    return found[1], found[2] or ""
 
 
 def named(path: Path, leaf: str) -> str:

@@ -37,8 +37,8 @@ import math
 import re
 from collections.abc import Iterator, Mapping
 
-from tfckpt.errors import FormatError, TensorNotFoundError, nearest
-from tfckpt.jax.grouping import Choices, Layer, Path, Shape, Weight, parse_choice
+from tfckpt.errors import FormatError
+from tfckpt.jax.grouping import Choices, Layer, Path, Shape, Weight
 from tfckpt.jax.layouts import RESHAPE, TRANSPOSED
 from tfckpt.jax.recurrent import recurrent_weights
 
@@ -59,12 +59,6 @@ def weights_of(layers: Mapping[Path, Layer], choices: Choices) -> list[Weight]:
         TensorNotFoundError: Something was said of a layer that there isn't.
         FormatError: A layer can't be what was said.
     """
-    strange = [name for name in choices.given if tuple(name.split("/")) not in layers]
-    if strange:
-        near = nearest(strange[0], [layer.name for layer in layers.values()])
-        raise TensorNotFoundError("layouts names a layer that the tree doesn't have",
-                                  tensor=strange[0],
-                                  hint=f"Nearest: {', '.join(near)}." if near else None)
     found: list[Weight] = []
     done: set[Path] = set()
     for path, layer in layers.items():
@@ -75,6 +69,7 @@ def weights_of(layers: Mapping[Path, Layer], choices: Choices) -> list[Weight]:
             found += cell
             done.update((*path, name) for name in layer.below)
         found += _plain_weights(layer, layers, choices)
+    choices.check_used(layer.name for layer in layers.values())
     return found
 
 
@@ -118,9 +113,10 @@ def _is_output(layer: Layer, layers: Mapping[Path, Layer]) -> bool:
 
 def _spatial(layer: Layer, layers: Mapping[Path, Layer], choices: Choices) -> Iterator[Weight]:
     """Weights of a layer whose kernel has three axes or more."""
-    given, named = choices.of(layer), _renamed(layer, layers, choices)
+    named = _renamed(layer, layers, choices)
     shape = layer.values["kernel"][1]
     flat = _in_heads(layer, shape, is_output=_is_output(layer, layers))
+    given = choices.pick(layer, ("same", "flat"))[0] if flat is not None else ""
     for leaf, (_, own) in layer.values.items():
         if flat is not None:
             yield _headed(named, leaf, flat if leaf == "kernel" else (math.prod(own),), given,
@@ -134,8 +130,7 @@ def _spatial(layer: Layer, layers: Mapping[Path, Layer], choices: Choices) -> It
 def _headed(layer: Layer, leaf: str, flat: Shape, given: str, choices: Choices) -> Weight:
     """A kernel or bias that is split in heads, and may not be in TensorFlow."""
     own = layer.values[leaf][1]
-    kind = parse_choice(given, ("same", "flat"))[0] if given else ""
-    if flat != own and (kind == "flat" or (not kind and choices.prefers(flat, own))):
+    if flat != own and (given == "flat" or (not given and choices.prefers(flat, own))):
         return layer.weight(leaf, leaf, RESHAPE, flat)
     return layer.weight(leaf, leaf)
 
@@ -157,11 +152,8 @@ def _in_heads(layer: Layer, shape: Shape, *, is_output: bool) -> Shape | None:
 def _convolution(layer: Layer, shape: Shape, choices: Choices) -> Weight:
     *spatial, inputs, outputs = shape
     swapped = (*spatial, outputs, inputs)
-    given = choices.of(layer)
-    if given:
-        kind, number = parse_choice(given, ("same", "transposed", "depthwise"))
-    else:
-        kind, number = _told(layer, shape, choices), ""
+    given, number = choices.pick(layer, ("same", "transposed", "depthwise"))
+    kind = given or _told(layer, shape, choices)
     if kind == "transposed":
         return layer.weight("kernel", "kernel", TRANSPOSED, swapped)
     if kind == "depthwise":

@@ -21,7 +21,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from tfckpt.jax.grouping import Choices, Layer, Path, Shape, Weight, named, parse_choice
+from tfckpt.jax.grouping import Choices, Layer, Path, Shape, Weight, named
 from tfckpt.jax.layouts import (
     GATES,
     GRU_BIAS,
@@ -111,8 +111,7 @@ def recurrent_weights(layer: Layer, layers: Mapping[Path, Layer], choices: Choic
     cell = _find(layer, layers)
     if cell is None:
         return None
-    given = choices.of(layer) or "keras"
-    chosen, numbers = parse_choice(given, ("keras", *_TF1) if cell.kind == "lstm" else ("keras",))
+    chosen, numbers = choices.pick(layer, ("keras", *_TF1) if cell.kind == "lstm" else ("keras",))
     split = len(cell.of_input) > 1
     units = cell.of_state[0][1][0]
 
@@ -123,7 +122,7 @@ def recurrent_weights(layer: Layer, layers: Mapping[Path, Layer], choices: Choic
                       layout)
 
     n_inputs = cell.of_input[0][1][0]
-    if chosen != "keras":
+    if chosen in _TF1:
         return [weight("kernel", (n_inputs + units,), [*cell.of_input, *cell.of_state],
                        LSTM1_KERNEL if split else LSTM1_KERNEL_JOINED),
                 weight("bias", (), cell.biases, lstm1_bias(numbers, split=split))]
