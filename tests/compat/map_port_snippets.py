@@ -3,7 +3,9 @@
 import json
 import os
 
+import numpy as np
 import torch
+import torch_snippets
 import transformers
 from safetensors.torch import load_file
 
@@ -46,3 +48,13 @@ def hugging_face(folder, class_name, config, inputs, outputs, original, name_map
             "differ": [name for name, tensor in model.state_dict().items()
                        if not torch.equal(tensor, tensors[name])],
             "outputs": {name: value.tolist() for name, value in values.items()}}
+
+
+def plain(file, io, kind):
+    """How far a plain module is from TensorFlow, with the file's tensors and no others."""
+    module = getattr(torch_snippets, kind)()
+    state = load_file(file)
+    module.load_state_dict(state, strict=True)
+    with np.load(io) as stored, torch.no_grad():
+        found = module.eval()(torch.tensor(stored["arr_0"])).numpy()
+        return float(np.abs(found - stored["y"]).max())

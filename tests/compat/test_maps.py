@@ -5,6 +5,8 @@ The models are made here with random weights; see `map_model_snippets`.
 
 from __future__ import annotations
 
+import json
+
 import live as live_module
 import numpy as np
 import pytest
@@ -192,3 +194,60 @@ def test_efficientnet_of_keras_is_the_one_of_hugging_face(tmp_path):
     assert str(caught.value).splitlines()[1] == (
         "  no name has 1b, 2c, 3c, 4d, 5d, 6e, 7b for {block}, as all models of this map have: it"
         " is for one of another size")
+
+
+NORM = {"gamma": "weight", "beta": "bias", "moving_mean": "running_mean",
+        "moving_variance": "running_var"}
+# Of the models of torch_tf1_snippets, made by tf.layers and tf.nn.rnn_cell of TensorFlow 1.15.
+OWN = {
+    "ResNet": {
+        "rules": [
+            {"here": "blocks/{n}/{conv}/kernel", "there": "blocks.{n}.{conv}.weight",
+             "layout": "conv"},
+            {"here": "blocks/{n}/{conv}/bias", "there": "blocks.{n}.{conv}.bias"},
+            {"here": "blocks/{n}/{bn}/{norm}", "there": "blocks.{n}.{bn}.{norm}"},
+            {"here": "conv1/kernel", "there": "conv1.weight", "layout": "conv"},
+            {"here": "bn1/{norm}", "there": "bn1.{norm}"},
+            {"here": "{dense}/kernel", "there": "{dense}.weight", "layout": "dense"},
+            {"here": "{layer}/bias", "there": "{layer}.bias"}],
+        "constants": [{"there": "bn1.num_batches_tracked", "for": "bn1/moving_mean", "value": 0,
+                       "dtype": "int64"},
+                      {"there": "blocks.{n}.{bn}.num_batches_tracked",
+                       "for": "blocks/{n}/{bn}/moving_mean", "value": 0, "dtype": "int64"}],
+        "tables": {"norm": NORM, "conv": {name: name for name in ("conv1", "conv2", "short")},
+                   "bn": {name: name for name in ("bn1", "bn2")},
+                   "dense": {name: name for name in ("fc", "head")}}},
+    "Cells": {
+        "rules": [
+            {"here": f"{here}/{what}", "there": [f"{there.replace('*', f'{part}_ih')}",
+                                                 f"{there.replace('*', f'{part}_hh')}"],
+             "layout": layout}
+            for here, there, forget in (
+                ("rnn/basic_lstm_cell", "rnn.*_l0", 1),
+                ("deep/multi_rnn_cell/cell_{n}/lstm_cell", "deep.*_l{n}", 0),
+                ("two/fw/lstm_cell", "two.*_l0", 1), ("two/bw/lstm_cell", "two.*_l0_reverse", 1))
+            for what, part, layout in (("kernel", "weight", "lstm1_kernel"),
+                                       ("bias", "bias", f"lstm1_bias({forget})"))
+        ] + [{"here": "dense/kernel", "there": "dense.weight", "layout": "dense"},
+             {"here": "dense/bias", "there": "dense.bias"}]},
+}
+
+
+@pytest.mark.parametrize("kind", OWN)
+def test_own_map_takes_tensorflow_1_to_a_plain_module_and_back(tmp_path, tf115, kind):
+    (tmp_path / "own.json").write_text(json.dumps(
+        {"tfckpt-map": 1, "name": "own", "here": "TF1", "there": "PyTorch", **OWN[kind]}))
+    inputs = {"ResNet": (2, 3, 32, 32), "Cells": (2, 6, 4)}[kind]
+    given = np.random.default_rng(SEED).normal(size=inputs).tolist()
+    path = tf115("save", module="torch_tf1_snippets", folder=tmp_path, kind=kind, given=[given])
+    file = tmp_path / "model.safetensors"
+    report = tfckpt.convert(path, file, map=tmp_path / "own.json")
+    assert report.plan.left_out == ()
+    far = live_module.live("keras3")("plain", module="map_port_snippets", file=file, kind=kind,
+                                     io=tmp_path / "io.npz")
+    assert far < 1e-5
+    tfckpt.convert(file, tmp_path / "back", to="tf1", map=tmp_path / "own.json")
+    again = tf115("restore", module="torch_tf1_snippets", folder=tmp_path, kind=kind,
+                  path=tmp_path / "back")
+    assert again["same names"]
+    assert again["far"] < 1e-5

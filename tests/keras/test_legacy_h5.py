@@ -130,6 +130,10 @@ def test_convert_takes_it_out_of_keras(tmp_path, capsys):
                 "-o", str(tmp_path / "m.safetensors")]) == 0
     assert tfckpt.load_file(tmp_path / "m.safetensors")["first.weight"].tolist() == \
         KERNEL.T.tolist()
+    capsys.readouterr()
+    assert run(["maps", str(tmp_path / "map.json"), path]) == 0
+    assert capsys.readouterr().out == (
+        "mine: from Keras to PyTorch\nok    3 of 3 tensors become 3; 0 left out\n")
     with LegacyH5(path) as source:
         tfckpt.convert(source, tmp_path / "again.npz")
         assert source["first/bias"].tolist() == [0, 1, 2]  # it stays open

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import os
 from argparse import ArgumentParser, ArgumentTypeError, Namespace, _ArgumentGroup
 from contextlib import ExitStack
-from typing import TYPE_CHECKING
 
 from tfckpt.cli.edits import pattern, print_edit
 from tfckpt.cli.options import add_json, given_values
 from tfckpt.cli.progress import progress_bar
 from tfckpt.cli.proving import add_prove_arguments
+from tfckpt.cli.sources import keras_source
 from tfckpt.convert.api import convert
 from tfckpt.convert.optimizers.table import KINDS
 from tfckpt.core.files.table import FILE_FORMATS, format_named, format_of_path
 from tfckpt.core.plan import Progress
 from tfckpt.core.report import ConvertReport
 from tfckpt.errors import UnsupportedError
-
-if TYPE_CHECKING:
-    from tfckpt.core.source import Source
 
 __all__ = ["DESCRIPTION", "EPILOG", "add_arguments", "run"]
 
@@ -266,23 +262,13 @@ def run(options: Namespace) -> int:
             report = _convert_optimizer(options, progress)
         else:
             report = convert(
-                _source(options.path, stack), options.output, to=options.to, root=options.root,
+                keras_source(options.path, stack), options.output, to=options.to, root=options.root,
                 names=options.names, data=options.data, overwrite=options.overwrite,
                 dry_run=options.dry_run, include=options.include, exclude=options.exclude,
                 skip_optimizer=options.skip_optimizer, ema=options.ema, dtype=options.dtype,
                 max_shard_size=_shard_size(options.max_shard_size), map=options.map,
                 progress=progress)
     return print_edit(report, options)
-
-
-def _source(path: str, stack: ExitStack) -> str | Source:
-    """The path; or what it means, if it is of Keras's HDF5 files, which only one room reads."""
-    if not path.endswith((".h5", ".hdf5")) or not os.path.isfile(path):
-        return path
-    from tfckpt.keras.legacy_h5 import LegacyH5, is_legacy_h5  # deferred: h5py is an extra
-    from tfckpt.keras.weights_h5 import WeightsH5
-
-    return stack.enter_context(LegacyH5(path) if is_legacy_h5(path) else WeightsH5(path))
 
 
 def _shard_size(text: str | None) -> int | None:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator
+from contextlib import ExitStack
 
 from tfckpt.cli.options import add_json, print_json, print_lines, print_notes
+from tfckpt.cli.sources import keras_source
 from tfckpt.convert.export import model_names
 from tfckpt.convert.mapfiles import read_map, shipped_names
 from tfckpt.convert.mapform import encode_map
 from tfckpt.convert.namemap import NameMap
 from tfckpt.convert.resolving import Resolution, resolve
 from tfckpt.convert.templates import Template
-from tfckpt.core.opening import open_source
+from tfckpt.core.opening import opened
 from tfckpt.report.text import columns, printable
 
 __all__ = ["DESCRIPTION", "EPILOG", "add_arguments", "run"]
@@ -84,7 +86,8 @@ def _texts(templates: tuple[Template, ...]) -> str:
 
 
 def _cover(name_map: NameMap, options: Namespace) -> int:
-    with open_source(options.path) as source:
+    with ExitStack() as stack:
+        source = stack.enter_context(opened(keras_source(options.path, stack)))
         print_notes(source.notes)
         names = model_names(source)
     out, back = resolve(name_map, names), resolve(name_map.inverted, names)
