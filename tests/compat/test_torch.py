@@ -75,6 +75,8 @@ def test_what_modules_are_besides_layers(torch):
         "wrapped": ["key/bias", "key/kernel", "out_proj/bias",
                     "out_proj/parametrizations/weight/original0",
                     "out_proj/parametrizations/weight/original1"],
+        "heads": {"q/kernel": [6, 2, 4], "q/bias": [2, 4], "o/kernel": [2, 4, 6], "o/bias": [6],
+                  "one/kernel": [1, 1, 2, 3], "one/bias": [3]},
         "by name": ["0/bias", "0/kernel", "1/bias", "1/kernel", "kept", "own"],
         "in a list": ["0/bias", "0/kernel", "1/bias", "1/kernel", "kept", "own"],
         "snapshot": True, "dies": True}

@@ -201,6 +201,10 @@ def odd_ones(folder):
     attention = nn.MultiheadAttention(4, 2)
     torch.nn.utils.parametrizations.weight_norm(attention.out_proj)
     found["wrapped"] = sorted(tfckpt.Saver(attention).variables)[:5]
+    heads = nn.ModuleDict({"q": nn.Linear(6, 8), "o": nn.Linear(8, 6), "one": nn.Linear(2, 3)})
+    tfckpt.torch.set_layouts(heads, {"q": "heads_in(2)", "o": "heads_out(2)", "one": "pointwise"})
+    found["heads"] = {name: list(item.shape)
+                      for name, item in tfckpt.Saver(heads).variables.items()}
     # Names are those of attributes.
     path = tfckpt.Saver(net).save(None, f"{folder}/names")
     found["by name"] = sorted(tfckpt.Checkpoint(x=net).restore(path).report.matched)

@@ -34,8 +34,10 @@ def set_layouts(module: nn.Module, layouts: Mapping[str, str]) -> None:
         layouts: Names of modules in it, as ``named_modules`` has them, to a layout:
             ``"flattened(7,7)"`` for a Linear after an image of 7 times 7, ``"unflattened(7,7)"``
             for one before it, ``"dense"`` for one that isn't; ``"pointwise"`` for one that was a
-            convolution of size 1; ``"lstm_cell"``, ``"basic_lstm_cell"`` or ``"keras"`` for an
-            LSTM. A name with ``*`` stands for all modules of such names that can be this.
+            convolution of size 1; ``"heads_in(12)"`` and ``"heads_out(12)"`` for projections of
+            an attention that are divided into heads there; ``"lstm_cell"``,
+            ``"basic_lstm_cell"`` or ``"keras"`` for an LSTM. A name with ``*`` stands for all
+            modules of such names that can be this.
 
     Raises:
         TensorNotFoundError: There is no such module.

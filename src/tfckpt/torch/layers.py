@@ -36,15 +36,18 @@ from tfckpt.torch.rows import Row, Seen, Weights, checked, not_that, one
 
 __all__ = ["see"]
 
-_LINEAR = ("dense", "flattened(h,w)", "unflattened(h,w)", "pointwise", "same")
+_LINEAR = ("dense", "flattened(h,w)", "unflattened(h,w)", "heads_in(n)", "heads_out(n)",
+           "pointwise", "same")
+# Layouts of a kernel that its bias has too, and what that is called.
+_WITH_BIAS = {"unflattened": "unflattened", "heads_in": "heads_bias"}
 
 
 def _linear(module: Any, choice: str | None) -> list[Weights]:
     layout = choice or "dense"
     kind = checked(module, layout, _LINEAR)
     shape = (1, 1, module.in_features, module.out_features) if kind == "pointwise" else None
-    return [one("weight", layout, "kernel", shape),
-            one("bias", layout if kind == "unflattened" else "same", "bias")]
+    bias = layout.replace(kind, _WITH_BIAS[kind]) if kind in _WITH_BIAS else "same"
+    return [one("weight", layout, "kernel", shape), one("bias", bias, "bias")]
 
 
 def _conv(module: Any, choice: str | None) -> list[Weights]:
