@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from helpers import EXAMPLE, ROOT
 
 PACKAGE = ROOT / "src" / "tfckpt"
@@ -126,6 +128,20 @@ def test_importing_tfckpt_imports_no_framework_and_no_numpy():
 def test_listing_imports_neither_numpy_nor_rich():
     names = loaded(f"from tfckpt.cli.main import run; run(['ls', {str(EXAMPLE)!r}])")
     assert names & {"numpy", "ml_dtypes", "rich", "click"} == set()
+
+
+@pytest.mark.parametrize("command", ["ls", "convert", "verify", "inspect"])
+def test_commands_that_need_no_model_import_nothing_for_models(command, tmp_path):
+    more = ["--to", "tf2", "-o", str(tmp_path / "ckpt")] if command == "convert" else []
+    done = subprocess.run([sys.executable, "-c", f"""
+import sys
+from tfckpt.cli.main import run
+assert run({[command, str(EXAMPLE), *more]!r}) == 0
+print("|", *sorted(name for name in sys.modules if name.startswith(
+    ("tfckpt.keras", "tfckpt.train.objects", "tfckpt.torch", "tfckpt.jax",
+     "tfckpt.core.matching"))))
+"""], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout.splitlines()[-1] == "|"
 
 
 def test_converting_imports_neither_numpy_nor_rich(tmp_path):

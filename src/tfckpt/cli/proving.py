@@ -7,11 +7,8 @@ from argparse import ArgumentTypeError, Namespace, _ArgumentGroup
 from collections.abc import Callable
 from typing import Any
 
-from tfckpt.convert.programs import named_in_program
 from tfckpt.convert.proving import TOLERANCE, Input, Proof, parse_input, prove
 from tfckpt.errors import CheckpointError, MissingDependencyError, UnsupportedError
-from tfckpt.keras.loading import open_old
-from tfckpt.keras.proving import function_of, inputs_of, packed
 
 __all__ = ["add_prove_arguments", "prover"]
 
@@ -60,6 +57,10 @@ def prover(options: Namespace) -> Callable[[Any], Proof] | None:
             raise
         raise MissingDependencyError("--prove runs the old model, which needs TensorFlow",
                                      hint="Run: pip install 'tfckpt[tensorflow]'") from None
+    # Deferred: every conversion declares these options, and few have models.
+    from tfckpt.convert.programs import named_in_program
+    from tfckpt.keras.proving import function_of, inputs_of, packed
+
     given = named_in_program(options.prove) if options.prove else None
     folder = "" if given else _saved_model(options.path)
 
@@ -87,6 +88,8 @@ def prover(options: Namespace) -> Callable[[Any], Proof] | None:
 
 
 def _saved_model(path: str) -> str:
+    from tfckpt.keras.loading import open_old  # deferred, as above
+
     with open_old(path) as source:
         folder = os.path.dirname(os.path.dirname(source.prefix))
     if not os.path.isfile(os.path.join(folder, "saved_model.pb")):
