@@ -151,6 +151,11 @@ def initialize_or_restore(folder):
             checkpoint.read(path).initialize_or_restore()
             earlier.initialize_or_restore()
             found["asked later"] = [value.tolist() for value in session.run([v, w])]
+        with tf1.Session() as session:
+            earlier = tfckpt.Checkpoint(v=v).read(None)
+            tf.train.Checkpoint(v=v).read(path).expect_partial().run_restore_ops(session)
+            earlier.initialize_or_restore(session)
+            found["of TensorFlow's, asked later"] = session.run(v).tolist()
     return found
 
 

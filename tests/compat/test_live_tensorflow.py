@@ -111,7 +111,7 @@ def test_a_session_is_given_where_tensorflow_1_had_it_or_by_its_name(run_in_sess
 def test_behaviour_119_initialize_or_restore_with_a_file_and_without(run_in_session):
     assert run_in_session("initialize_or_restore") == {
         "no file": [[3.0, 3.0], 3.0], "part of it": [[5.0, 5.0], 3.0],
-        "asked later": [[5.0, 5.0], 3.0]}
+        "asked later": [[5.0, 5.0], 3.0], "of TensorFlow's, asked later": [5.0, 5.0]}
 
 
 @pytest.mark.parametrize("use_resource", [False, True], ids=["reference", "resource"])

@@ -17,13 +17,19 @@ _uids: dict[int, int] = {}
 
 def uid_of(number: int) -> int:
     """TensorFlow's number for a restore of ours, as if it had been asked for there."""
-    return _uids.setdefault(number, ops.uid())
+    if number not in _uids:
+        _uids[number] = ops.uid()
+    return _uids[number]
 
 
 class Ordered:
     """A stand-in of an object that TensorFlow restores too."""
 
     live: Any
+
+    def note_asked(self, number: int) -> None:
+        """Number a restore of ours now, before TensorFlow's that are asked for later."""
+        uid_of(number)
 
     def note_restored(self, number: int) -> None:
         """Have TensorFlow keep restores that were asked for earlier off the object."""

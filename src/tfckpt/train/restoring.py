@@ -15,7 +15,7 @@ import itertools
 import logging
 import warnings
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -33,7 +33,7 @@ from tfckpt.train.optimizer import Optimizer
 from tfckpt.train.standins import LiveObject
 from tfckpt.train.variables import Variable
 
-__all__ = ["Restoration", "claim", "describe", "is_claimed", "is_claimed_since",
+__all__ = ["Restoration", "ask", "claim", "describe", "is_claimed", "is_claimed_since",
            "mismatch", "next_number", "unreadable", "warn"]
 
 _logger = logging.getLogger("tfckpt")
@@ -409,6 +409,15 @@ class _Bound:
 def next_number() -> int:
     """A number for a restore, higher than those of all before."""
     return next(_numbers)
+
+
+def ask(values: Iterable[Any]) -> int:
+    """A number for a restore that gives these objects nothing yet, also to their frameworks."""
+    number = next_number()
+    for value in values:
+        if hasattr(type(value), "is_stand_in"):
+            value.note_asked(number)
+    return number
 
 
 def claim(value: Any, number: int) -> None:

@@ -54,6 +54,9 @@ class _StandIn:
 
         return again
 
+    def note_asked(self, number: int) -> None:
+        """Tell the framework that a restore is asked for, if it restores objects by itself too."""
+
     def note_restored(self, number: int) -> None:
         """Tell the framework of a restore, if it restores objects by itself too."""
 

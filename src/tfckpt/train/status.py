@@ -27,7 +27,7 @@ from tfckpt.train.adapters import initialize, using_session
 from tfckpt.train.byname import NamedRestoration
 from tfckpt.train.graphview import GraphView, Stored
 from tfckpt.train.loadreport import LoadReport, MatchError, Missing, nearest_keys
-from tfckpt.train.restoring import Restoration, describe, is_claimed, next_number
+from tfckpt.train.restoring import Restoration, ask, describe, is_claimed
 from tfckpt.train.variables import Variable
 
 __all__ = ["LoadStatus", "NameBasedStatus", "NothingStatus", "ObjectStatus", "RestoreStatus"]
@@ -216,7 +216,7 @@ class NothingStatus(RestoreStatus):
 
     def __init__(self, view: Callable[[], GraphView]) -> None:
         self._view = view
-        self._number = next_number()
+        self._number = ask(view().objects)
 
     @property
     def report(self) -> LoadReport:
