@@ -163,6 +163,36 @@ def slots(folder):
     return found
 
 
+def slots_later(folder):
+    """Slots that the optimizer makes after the restore: in a graph, or because somebody watches
+    what variables are made.
+    """
+    tf1 = tf.compat.v1
+    first, v = tf1.train.AdamOptimizer(0.1), tf.Variable([1.0, 2.0], name="v")
+    first.minimize(lambda: tf.reduce_sum(v * v), var_list=[v])
+    path = tfckpt.Checkpoint(optimizer=first, v=v).write(os.path.join(folder, "ckpt"))
+    m = first.get_slot(v, "m").numpy()
+
+    later, w = tf1.train.AdamOptimizer(0.1), tf.Variable([0.0, 0.0], name="v")
+    with tf.variable_creator_scope(lambda make, **options: make(**options)):
+        status = tfckpt.Checkpoint(optimizer=later, v=w).read(path)
+    found = {"eager": [later.get_slot(w, "m") is None]}
+    later.apply_gradients([(tf.zeros([2]), w)])  # makes them; a step's decay is TF1's beta
+    found["eager"].append(bool(np.allclose(later.get_slot(w, "m").numpy(), 0.9 * m)))
+    status.assert_consumed()
+
+    with tf1.Graph().as_default(), tf1.Session() as session:
+        optimizer = tf1.train.AdamOptimizer(0.1)
+        x = tf1.get_variable("v", initializer=[0.0, 0.0])
+        status = tfckpt.Checkpoint(optimizer=optimizer, v=x).read(path)
+        found["graph"] = [optimizer.get_slot(x, "m") is None]
+        optimizer.minimize(tf.reduce_sum(x * x), var_list=[x])
+        session.run(tf1.global_variables_initializer())
+        status.assert_consumed().run_restore_ops(session)
+        found["graph"].append(bool(np.array_equal(session.run(optimizer.get_slot(x, "m")), m)))
+    return found
+
+
 def sharded(folder):
     """A variable of the ParameterServerStrategy: one tensor in slices."""
     from tensorflow.python.distribute.sharded_variable import ShardedVariable

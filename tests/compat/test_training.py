@@ -30,7 +30,8 @@ def run_estimator(tf215, tmp_path):
 def test_behaviour_120_a_restarted_session_goes_on_whatever_the_formats(run, tmp_path):
     """The Scaffold keeps the saver that it was given, and the graph is finalized."""
     known: list[str] = []
-    for start, formats in enumerate((["tf2", "tf1"], ["tf1"], ["tf1", "tf2"], ["tf2"])):
+    for start, formats in enumerate((["tf2", "tf1"], ["tf1"], ["tf1", "tf2"], ["tf2"],
+                                    ["tf2"])):
         first = 3 * start
         saves = sorted({first, first + 2, first + 3})
         found = run("monitored", formats=formats, steps=3, max_to_keep=2)
@@ -47,6 +48,12 @@ def test_behaviour_120_a_restarted_session_goes_on_whatever_the_formats(run, tmp
         state = (tmp_path / "checkpoint").read_text().splitlines()
         assert state[0] == f'model_checkpoint_path: "model.ckpt-{first + 3}"'
         assert len(state) == 3
+
+
+def test_behaviour_120_a_scaffold_finds_one_saver_in_the_graph_and_refuses_two(run):
+    assert run("found_in_the_graph") == {
+        "found": True, "built": True, "saved": ["model.ckpt-0", "model.ckpt-1"],
+        "two": "More than one item in collection savers"}
 
 
 def test_both_formats_have_the_same_values_and_share_their_data(run, tmp_path, tf2):

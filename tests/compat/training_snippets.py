@@ -77,6 +77,32 @@ def monitored(folder, formats, steps, by="objects", **options):
                 "added": len(graph.get_operations()) - operations}
 
 
+def found_in_the_graph(folder):
+    """A saver in the graph's collection, which a Scaffold without one of its own finds."""
+    found = {}
+    with tf1.Graph().as_default():
+        v, step, train = counting()
+        saver = ScaffoldSaver(checkpoint_of(v, step), formats=["tf2"])
+        tf1.add_to_collection(tf1.GraphKeys.SAVERS, saver)
+        scaffold = tf1.train.Scaffold()
+        with tf1.train.MonitoredTrainingSession(checkpoint_dir=folder,
+                                                scaffold=scaffold) as session:
+            session.run(train)
+        found["found"], found["built"] = scaffold.saver is saver, saver.saver_def is not None
+    found["saved"] = [os.path.basename(path) for path in
+                      tf1.train.get_checkpoint_state(folder).all_model_checkpoint_paths]
+    with tf1.Graph().as_default():
+        counting()
+        for _ in range(2):
+            tf1.add_to_collection(tf1.GraphKeys.SAVERS, ScaffoldSaver())
+        try:
+            tf1.train.Scaffold().finalize()
+            found["two"] = "nothing was raised"
+        except RuntimeError as error:
+            found["two"] = str(error).partition(".")[0]
+    return found
+
+
 class Held(tfckpt.Checkpoint):
     """A checkpoint whose files are written only when they may."""
 

@@ -101,6 +101,16 @@ def test_variables_are_given_or_those_of_the_graph(old, given):
     assert [variable.initial_value for variable in variables.values()] == [1, 2, 3, 4]
 
 
+@pytest.mark.parametrize(("wanted", "filled"), [
+    (["d/kernel[^/]"], [1, 0, 0, 0]), (["d/kernel:0"], [1, 0, 0, 0]), (["d/kernel"], [1, 2, 0, 0])])
+def test_patterns_see_the_number_of_names_that_were_given_too(old, wanted, filled):
+    """Behaviour 47."""
+    with Graph().as_default():
+        variables = model(*ALL)
+    warm_start(variables, old, wanted)
+    assert [variable.numpy() for variable in variables.values()] == filled
+
+
 def test_a_list_of_variables_is_what_it_says(graph, old):
     variables = model(*ALL)
     report = warm_start(None, old, [variables["step"], variables["d/bias"]])
