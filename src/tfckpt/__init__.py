@@ -55,6 +55,12 @@ if TYPE_CHECKING:
     from tfckpt.train.background import BackgroundSaves
     from tfckpt.train.both import SavedBoth, save_both
     from tfckpt.train.checkpoint import Checkpoint
+    from tfckpt.train.getting import get_local_variable, get_variable
+    from tfckpt.train.globalstep import (
+        create_global_step,
+        get_global_step,
+        get_or_create_global_step,
+    )
     from tfckpt.train.graphs import (
         Graph,
         GraphKeys,
@@ -83,6 +89,7 @@ if TYPE_CHECKING:
     from tfckpt.train.modules import Module
     from tfckpt.train.objects import PythonState, Trackable
     from tfckpt.train.optimizer import Optimizer
+    from tfckpt.train.partitioned import PartitionedVariable
     from tfckpt.train.reading import (
         CheckpointReader,
         list_variables,
@@ -90,18 +97,7 @@ if TYPE_CHECKING:
         load_variable,
     )
     from tfckpt.train.saver import Saver
-    from tfckpt.train.scopes import (
-        AUTO_REUSE,
-        EagerVariableStore,
-        VariableScope,
-        create_global_step,
-        get_global_step,
-        get_local_variable,
-        get_or_create_global_step,
-        get_variable,
-        get_variable_scope,
-        variable_scope,
-    )
+    from tfckpt.train.scopes import VariableScope, get_variable_scope, variable_scope
     from tfckpt.train.state import (
         checkpoint_exists,
         get_checkpoint_mtimes,
@@ -110,8 +106,9 @@ if TYPE_CHECKING:
         remove_checkpoint,
         update_checkpoint_state,
     )
+    from tfckpt.train.store import AUTO_REUSE, EagerVariableStore
     from tfckpt.train.tracking import NoDependency
-    from tfckpt.train.variables import PartitionedVariable, SaveSliceInfo, Variable
+    from tfckpt.train.variables import SaveSliceInfo, Variable
     from tfckpt.train.vocabulary import VocabInfo
     from tfckpt.train.waiting import checkpoints_iterator, wait_for_new_checkpoint
     from tfckpt.train.warmstart import WarmStartSettings, warm_start
@@ -247,6 +244,15 @@ _LATER = {
         "save_both",
     ),
     "tfckpt.train.checkpoint": ("Checkpoint",),
+    "tfckpt.train.getting": (
+        "get_local_variable",
+        "get_variable",
+    ),
+    "tfckpt.train.globalstep": (
+        "create_global_step",
+        "get_global_step",
+        "get_or_create_global_step",
+    ),
     "tfckpt.train.graphs": (
         "Graph",
         "GraphKeys",
@@ -282,6 +288,7 @@ _LATER = {
         "Trackable",
     ),
     "tfckpt.train.optimizer": ("Optimizer",),
+    "tfckpt.train.partitioned": ("PartitionedVariable",),
     "tfckpt.train.reading": (
         "CheckpointReader",
         "list_variables",
@@ -290,14 +297,7 @@ _LATER = {
     ),
     "tfckpt.train.saver": ("Saver",),
     "tfckpt.train.scopes": (
-        "AUTO_REUSE",
-        "EagerVariableStore",
         "VariableScope",
-        "create_global_step",
-        "get_global_step",
-        "get_local_variable",
-        "get_or_create_global_step",
-        "get_variable",
         "get_variable_scope",
         "variable_scope",
     ),
@@ -309,8 +309,11 @@ _LATER = {
         "remove_checkpoint",
         "update_checkpoint_state",
     ),
+    "tfckpt.train.store": (
+        "AUTO_REUSE",
+        "EagerVariableStore",
+    ),
     "tfckpt.train.variables": (
-        "PartitionedVariable",
         "SaveSliceInfo",
         "Variable",
     ),

@@ -15,11 +15,11 @@ from test_convert import NAMES, NUMBERS, packed, tensors
 from helpers import files_of
 from tfckpt.errors import CheckpointError, CheckpointWarning
 from tfckpt.train.assignment import init_from_checkpoint
+from tfckpt.train.getting import get_variable
 from tfckpt.train.graphs import Graph
 from tfckpt.train.initializers import fixed_size_partitioner, zeros_initializer
 from tfckpt.train.modules import Module
 from tfckpt.train.saver import Saver
-from tfckpt.train.scopes import get_variable
 from tfckpt.train.values import as_dtype
 from tfckpt.train.variables import Variable
 

@@ -9,10 +9,10 @@ import pytest
 
 from tfckpt.errors import CheckpointError, CheckpointWarning
 from tfckpt.train.checkpoint import Checkpoint
+from tfckpt.train.getting import get_variable
 from tfckpt.train.graphs import Graph
 from tfckpt.train.initializers import constant_initializer, fixed_size_partitioner
 from tfckpt.train.saver import Saver
-from tfckpt.train.scopes import get_variable
 from tfckpt.train.vocabulary import VocabInfo
 from tfckpt.train.warmstart import warm_start
 

@@ -14,11 +14,13 @@ from helpers import EXAMPLE, SHARED, needs_shared
 from tfckpt.errors import CheckpointNotFoundError, ChecksumError
 from tfckpt.train.assignment import init_from_checkpoint
 from tfckpt.train.checkpoint import Checkpoint
+from tfckpt.train.getting import get_variable
 from tfckpt.train.graphs import Graph
 from tfckpt.train.initializers import fixed_size_partitioner
 from tfckpt.train.loadreport import RestoreError
 from tfckpt.train.saver import Saver
-from tfckpt.train.scopes import EagerVariableStore, get_variable, variable_scope
+from tfckpt.train.scopes import variable_scope
+from tfckpt.train.store import EagerVariableStore
 from tfckpt.train.variables import Variable
 
 W = np.arange(10, dtype="float32").reshape(5, 2)

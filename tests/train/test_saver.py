@@ -29,6 +29,7 @@ from tfckpt.errors import (
     VariableTypeError,
 )
 from tfckpt.train.checkpoint import Checkpoint
+from tfckpt.train.getting import get_local_variable, get_variable
 from tfckpt.train.graphs import Graph, GraphKeys, add_to_collection, name_scope
 from tfckpt.train.initializers import fixed_size_partitioner
 from tfckpt.train.loadreport import Missing, RestoreError
@@ -36,7 +37,7 @@ from tfckpt.train.modules import Module
 from tfckpt.train.objects import PythonState, Trackable
 from tfckpt.train.optimizer import Optimizer
 from tfckpt.train.saver import Saver
-from tfckpt.train.scopes import get_local_variable, get_variable, variable_scope
+from tfckpt.train.scopes import variable_scope
 from tfckpt.train.state import get_checkpoint_state, latest_checkpoint
 from tfckpt.train.values import as_dtype
 from tfckpt.train.variables import Variable

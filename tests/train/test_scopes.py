@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 
 from tfckpt.errors import GraphStateError, VariableError
+from tfckpt.train.getting import get_variable
+from tfckpt.train.globalstep import create_global_step, get_global_step, get_or_create_global_step
 from tfckpt.train.graphs import (
     Graph,
     GraphKeys,
@@ -30,16 +32,8 @@ from tfckpt.train.initializers import (
     ones_initializer,
     zeros_initializer,
 )
-from tfckpt.train.scopes import (
-    AUTO_REUSE,
-    EagerVariableStore,
-    create_global_step,
-    get_global_step,
-    get_or_create_global_step,
-    get_variable,
-    get_variable_scope,
-    variable_scope,
-)
+from tfckpt.train.scopes import get_variable_scope, variable_scope
+from tfckpt.train.store import AUTO_REUSE, EagerVariableStore
 from tfckpt.train.variables import Variable
 
 

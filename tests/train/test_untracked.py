@@ -9,7 +9,8 @@ from types import MappingProxyType
 import pytest
 
 import tfckpt
-from tfckpt.train.variables import PartitionedVariable, Variable
+from tfckpt.train.partitioned import PartitionedVariable
+from tfckpt.train.variables import Variable
 
 
 class Items(list):

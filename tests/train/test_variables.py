@@ -11,6 +11,7 @@ import pytest
 
 from tfckpt.errors import GraphStateError, UnsupportedError, VariableError, VariableTypeError
 from tfckpt.format.dtypes import dtype_named
+from tfckpt.train.getting import get_local_variable, get_variable
 from tfckpt.train.graphs import (
     Graph,
     get_collection,
@@ -26,9 +27,9 @@ from tfckpt.train.initializers import (
     ones_initializer,
     zeros_initializer,
 )
-from tfckpt.train.scopes import get_local_variable, get_variable
+from tfckpt.train.partitioned import PartitionedVariable
 from tfckpt.train.values import as_dtype, as_shape, is_compatible
-from tfckpt.train.variables import PartitionedVariable, SaveSliceInfo, Variable
+from tfckpt.train.variables import SaveSliceInfo, Variable
 
 
 def test_importing_it_imports_neither_numpy_nor_tensorflow():

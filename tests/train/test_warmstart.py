@@ -12,12 +12,12 @@ from helpers import SHARED, needs_shared
 from tfckpt.convert.api import convert
 from tfckpt.errors import CheckpointWarning, GraphStateError, VariableError, VariableTypeError
 from tfckpt.train.checkpoint import Checkpoint
+from tfckpt.train.getting import get_variable
 from tfckpt.train.graphs import Graph
 from tfckpt.train.initializers import constant_initializer, fixed_size_partitioner
 from tfckpt.train.loadreport import RestoreError
 from tfckpt.train.modules import Module
 from tfckpt.train.saver import Saver
-from tfckpt.train.scopes import get_variable
 from tfckpt.train.variables import Variable
 from tfckpt.train.vocabulary import VocabInfo
 from tfckpt.train.warmstart import WarmStartSettings, warm_start

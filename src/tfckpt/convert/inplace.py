@@ -8,10 +8,11 @@ from collections.abc import Callable
 from tfckpt.convert.running import run_plan
 from tfckpt.convert.same_names import plan_same_names
 from tfckpt.core.bundle import BundleSource
+from tfckpt.core.destination import check_destination
 from tfckpt.core.plan import Plan, Progress, no_progress
 from tfckpt.core.report import ConvertReport
 from tfckpt.core.source import Source
-from tfckpt.core.writer import check_destination, check_keys
+from tfckpt.core.writer import check_keys
 from tfckpt.errors import UnsupportedError
 
 __all__ = ["backup_prefix", "replace_source"]

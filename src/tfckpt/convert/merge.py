@@ -20,6 +20,7 @@ from tfckpt.convert.rename import plan_rename
 from tfckpt.convert.running import run_plan
 from tfckpt.convert.same_names import plan_same_names
 from tfckpt.convert.uniting import unite_graphs
+from tfckpt.core.destination import remove_files
 from tfckpt.core.discovery import as_path, beside
 from tfckpt.core.opening import open_source
 from tfckpt.core.origin import Given, Part, Sliced
@@ -35,7 +36,7 @@ from tfckpt.core.plan import (
 from tfckpt.core.report import ConvertReport
 from tfckpt.core.rules import AddPrefix
 from tfckpt.core.source import Source
-from tfckpt.core.writer import DataMode, remove_files
+from tfckpt.core.writer import DataMode
 from tfckpt.errors import (
     AmbiguousNamesError,
     CheckpointNotFoundError,

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
+from tfckpt.core.destination import check_destination
 from tfckpt.core.files.table import FileFormat
 from tfckpt.core.opening import open_source
 from tfckpt.core.plan import Plan, Progress, no_progress, packed
 from tfckpt.core.report import ConvertReport
 from tfckpt.core.source import Source
-from tfckpt.core.writer import check_destination, check_keys, write_plan
+from tfckpt.core.writer import check_keys, write_plan
 
 if TYPE_CHECKING:
     from tfckpt.core.files.writing import FileOptions

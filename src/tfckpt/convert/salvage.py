@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from tfckpt.convert.regraph import graph_of_keys, without_lost
 from tfckpt.core.coverage import overlapping
+from tfckpt.core.destination import check_destination
 from tfckpt.core.discovery import as_path
 from tfckpt.core.index import Entry, Style
 from tfckpt.core.plan import LeftOut, Output, Plan, Progress, given_string, no_progress
@@ -14,7 +15,7 @@ from tfckpt.core.recovery import RecoveredSource, open_damaged
 from tfckpt.core.report import SalvageReport, VerifyReport
 from tfckpt.core.source import Source
 from tfckpt.core.verify import verify
-from tfckpt.core.writer import DataMode, check_destination, write_plan
+from tfckpt.core.writer import DataMode, write_plan
 from tfckpt.errors import CheckpointError
 from tfckpt.format.objectgraph import OBJECT_GRAPH_KEY, encode_object_graph
 from tfckpt.format.objectkeys import parse_object_key

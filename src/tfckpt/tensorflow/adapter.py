@@ -42,7 +42,7 @@ from tfckpt.tensorflow.partitions import PartitionedView
 from tfckpt.tensorflow.sessions import initialize
 from tfckpt.tensorflow.shards import is_in_shards
 from tfckpt.train.adapters import Adapter, stand_in
-from tfckpt.train.variables import PartitionedVariable
+from tfckpt.train.partitioned import PartitionedVariable
 
 if TYPE_CHECKING:
     import numpy as np

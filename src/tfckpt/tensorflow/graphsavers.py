@@ -15,8 +15,8 @@ from tfckpt.tensorflow.leaves import SavingVariable
 from tfckpt.train.adapters import stand_in
 from tfckpt.train.checkpoint import Checkpoint
 from tfckpt.train.objects import children_of
+from tfckpt.train.partitioned import PartitionedVariable
 from tfckpt.train.saver import Saver
-from tfckpt.train.variables import PartitionedVariable
 
 __all__ = ["as_checkpoint", "saver_of_names", "saver_of_objects"]
 

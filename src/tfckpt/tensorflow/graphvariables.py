@@ -18,9 +18,9 @@ from tfckpt.tensorflow.leaves import SavingVariable, TensorFlowVariable
 from tfckpt.tensorflow.saveables import specs_of
 from tfckpt.tensorflow.sessions import kept, run, session_for
 from tfckpt.tensorflow.tensors import as_array_of
+from tfckpt.train.partitioned import PartitionedVariable
 from tfckpt.train.standins import LiveObject
 from tfckpt.train.values import Shape, as_shape
-from tfckpt.train.variables import PartitionedVariable
 
 if TYPE_CHECKING:
     import numpy as np

@@ -33,8 +33,9 @@ from tfckpt.train.loadreport import (
     RestoreError,
     nearest_keys,
 )
+from tfckpt.train.partitioned import PartitionedVariable
 from tfckpt.train.store import current_store
-from tfckpt.train.variables import PartitionedVariable, Variable
+from tfckpt.train.variables import Variable
 
 __all__ = ["init_from_checkpoint"]
 
@@ -71,7 +72,8 @@ def init_from_checkpoint(ckpt_dir_or_file: Path, assignment_map: AssignmentMap) 
 
     Example:
         >>> from tfckpt.train.graphs import Graph
-        >>> from tfckpt.train.scopes import get_variable, variable_scope
+        >>> from tfckpt.train.getting import get_variable
+        >>> from tfckpt.train.scopes import variable_scope
         >>> with Graph().as_default(), variable_scope("new"):
         ...     kernel = get_variable("kernel", [3, 4])
         ...     report = init_from_checkpoint("examples/tf1", {"dense/": "new/"})

@@ -6,8 +6,9 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from tfckpt.train.adapters import waits_for_run
+from tfckpt.train.partitioned import PartitionedVariable
 from tfckpt.train.standins import LiveVariable
-from tfckpt.train.variables import PartitionedVariable, Variable
+from tfckpt.train.variables import Variable
 
 if TYPE_CHECKING:
     import numpy as np

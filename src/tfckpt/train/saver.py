@@ -42,6 +42,7 @@ from tfckpt.train.loadreport import (
 )
 from tfckpt.train.objects import PythonState, Trackable, values_of
 from tfckpt.train.outputs import value_outputs
+from tfckpt.train.partitioned import PartitionedVariable
 from tfckpt.train.pending import PendingSave
 from tfckpt.train.retention import Retention
 from tfckpt.train.standins import LiveObject, LiveVariable
@@ -49,7 +50,7 @@ from tfckpt.train.steps import step_of
 from tfckpt.train.storednames import StoredNames
 from tfckpt.train.treenames import names_of_tree
 from tfckpt.train.values import as_array
-from tfckpt.train.variables import PartitionedVariable, Variable
+from tfckpt.train.variables import Variable
 
 if TYPE_CHECKING:
     import numpy as np

@@ -13,13 +13,12 @@ from __future__ import annotations
 
 import functools
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
 from tfckpt.errors import GraphStateError, VariableError
-from tfckpt.format.dtypes import DType
 from tfckpt.train.graphs import (
     Graph,
     GraphKeys,
@@ -29,14 +28,11 @@ from tfckpt.train.graphs import (
     get_name_scope,
     name_scope,
 )
-from tfckpt.train.initializers import Partitioner, zeros_initializer
-from tfckpt.train.store import AUTO_REUSE, EagerVariableStore, Request, Reuse, current_store
-from tfckpt.train.values import as_array, as_dtype
+from tfckpt.train.initializers import Partitioner
+from tfckpt.train.store import AUTO_REUSE, Request, Reuse
 from tfckpt.train.variables import Variable
 
-__all__ = ["AUTO_REUSE", "EagerVariableStore", "VariableScope", "create_global_step",
-           "get_global_step", "get_local_variable", "get_or_create_global_step", "get_variable",
-           "get_variable_scope", "variable_scope"]
+__all__ = ["VariableScope", "get_variable_scope", "variable_scope"]
 
 
 @dataclass(eq=False)
@@ -359,168 +355,3 @@ def _chained(custom: Callable[..., Any], outer: Callable[..., Any] | None) -> Ca
         return custom(functools.partial(outer, getter), *given, **named)
 
     return chained
-
-
-def get_variable(
-    name: str,
-    shape: Any = None,
-    dtype: Any = None,
-    initializer: Any = None,
-    regularizer: Callable[[Variable], Any] | None = None,
-    trainable: bool | None = None,
-    collections: Sequence[Any] | None = None,
-    caching_device: object = None,
-    partitioner: Partitioner | None = None,
-    validate_shape: bool = True,
-    use_resource: bool | None = None,
-    custom_getter: Callable[..., Any] | None = None,
-    constraint: Callable[..., Any] | None = None,
-    synchronization: object = None,
-    aggregation: object = None,
-) -> Any:
-    """Make a variable under the current variable scope, or find it, by the scope's reuse.
-
-    Args:
-        name: Its name, put under the variable scope's.
-        shape: Its shape; left out if the initializer is a value.
-        dtype: Its dtype; by default the scope's, which is float32 if nothing else is said.
-        initializer: A value, a function of shape and (numpy's) dtype, or one without
-            arguments. Without one in any scope around floats are random (see
-            `glorot_uniform_initializer`), and others zero.
-        regularizer: Called with a new variable; what it returns goes into the collection
-            ``regularization_losses``.
-        trainable: Whether training changes it; yes by default.
-        collections: The graph's collections to list it in, instead of the global variables.
-        caching_device: Handed to custom getters.
-        partitioner: Told shape and dtype, says into how many parts each axis is cut.
-        validate_shape: If False, values of any shape can be assigned.
-        use_resource: Handed to custom getters.
-        custom_getter: Called instead, with the true getter as its argument ``getter``.
-        constraint: Kept with a new variable.
-        synchronization: Handed to custom getters.
-        aggregation: Handed to custom getters.
-
-    Returns:
-        A `Variable`, or a `PartitionedVariable` if there is a partitioner.
-
-    Raises:
-        VariableError: It exists and may not, or the other way round, or in another shape,
-            dtype or number of parts; or shape and initializer contradict each other.
-
-    Example:
-        >>> with Graph().as_default():
-        ...     with variable_scope("model"):
-        ...         made = get_variable("w", initializer=[1.0, 2.0])
-        ...     with variable_scope("model", reuse=True):
-        ...         found = get_variable("w")
-        >>> made is found, found
-        (True, <tfckpt.Variable 'model/w:0' shape=(2,) dtype=float32, numpy=array([1., 2.], dtype=float32)>)
-    """  # noqa: E501 - the answer of the example is one line
-    _check_text(name)
-    wanted = None if dtype is None else as_dtype(dtype)
-    scope = get_variable_scope()
-    # Names depend on the variable scope alone.
-    with name_scope(None):
-        if wanted is not None and initializer is not None and not callable(initializer):
-            _check_dtype(initializer, wanted, name)
-        request = scope.complete(Request(
-            name, shape, wanted, initializer, regularizer, None, trainable, collections,
-            caching_device, partitioner, validate_shape, use_resource, constraint,
-            synchronization, aggregation))
-        return current_store().get(request, custom_getter or scope.custom_getter)
-
-
-def _check_text(name: object) -> None:
-    if not isinstance(name, str):
-        raise TypeError(f"get_variable needs a name as text, not {name!r}")
-
-
-def _check_dtype(value: Any, wanted: DType, name: str) -> None:
-    found = value.dtype if isinstance(value, Variable) else as_array(value)[1]
-    if not executing_eagerly() and not isinstance(value, Variable):
-        get_default_graph().take_operation("Const")  # TensorFlow makes one to look at its dtype
-    if found != wanted:
-        raise VariableError("the initializer's value has another dtype than the one asked for",
-                            expected=wanted, got=found, tensor=name,
-                            hint="Leave out dtype, or convert the value.")
-
-
-def get_local_variable(name: str, shape: Any = None, dtype: Any = None, initializer: Any = None,
-                       regularizer: Callable[[Variable], Any] | None = None,
-                       trainable: bool = False, collections: Sequence[Any] | None = None,
-                       **options: Any) -> Any:
-    """A variable that no checkpoint holds: listed among the local variables only.
-
-    Arguments are those of `get_variable`; ``trainable`` is not used.
-
-    Example:
-        >>> from tfckpt.train.graphs import global_variables, local_variables
-        >>> with Graph().as_default():
-        ...     _ = get_local_variable("count", [], "int64")
-        ...     print(len(local_variables()), len(global_variables()))
-        1 0
-    """
-    return get_variable(name, shape, dtype, initializer, regularizer, False,
-                        [*(collections or ()), GraphKeys.LOCAL_VARIABLES], **options)
-
-
-# The global step.
-
-
-def get_global_step(graph: Graph | None = None) -> Any:
-    """The graph's step counter, or None.
-
-    That is what the collection ``global_step`` holds, or else a variable ``global_step:0``.
-
-    Raises:
-        TypeError: It is no scalar integer.
-
-    Example:
-        >>> with Graph().as_default():
-        ...     print(get_global_step(), get_or_create_global_step().name, get_global_step().name)
-        None global_step:0 global_step:0
-    """
-    graph = graph or get_default_graph()
-    listed = graph.get_collection(GraphKeys.GLOBAL_STEP)
-    if len(listed) > 1:
-        return None
-    if not listed:
-        listed = [v for v in graph.get_collection(GraphKeys.GLOBAL_VARIABLES)
-                  if getattr(v, "name", None) == "global_step:0"]
-    if not listed:
-        return None
-    step = listed[0]
-    if step.shape or not as_dtype(step.dtype).name.startswith(("int", "uint")):
-        raise TypeError("the global step must be one integer, and there is"
-                        f" {as_dtype(step.dtype).name} {list(step.shape)} under its name")
-    return step
-
-
-def create_global_step(graph: Graph | None = None) -> Any:
-    """Make the graph's step counter, an int64 that begins at 0 and isn't trained.
-
-    Raises:
-        VariableError: There is one.
-    """
-    graph = graph or get_default_graph()
-    if get_global_step(graph) is not None:
-        raise VariableError("the graph has a global step already",
-                            hint="get_or_create_global_step() gives it.")
-    with ExitStack() as entered:
-        if not executing_eagerly():
-            entered.enter_context(graph.as_default())
-        return get_variable(
-            GraphKeys.GLOBAL_STEP, [], "int64", zeros_initializer(), trainable=False,
-            collections=[GraphKeys.GLOBAL_VARIABLES, GraphKeys.GLOBAL_STEP])
-
-
-def get_or_create_global_step(graph: Graph | None = None) -> Any:
-    """The graph's step counter, made if there is none.
-
-    Example:
-        >>> with Graph().as_default():
-        ...     get_or_create_global_step() is get_or_create_global_step()
-        True
-    """
-    step = get_global_step(graph)
-    return create_global_step(graph) if step is None else step

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 from tfckpt.errors import GraphStateError, VariableError, VariableTypeError
 from tfckpt.train.adapters import adapters, stand_in
 from tfckpt.train.graphs import executing_eagerly, global_variables, trainable_variables
-from tfckpt.train.variables import PartitionedVariable, Variable
+from tfckpt.train.partitioned import PartitionedVariable
+from tfckpt.train.variables import Variable
 
 __all__ = ["Listed", "Target", "all_names", "as_listed", "grouped", "select"]
 

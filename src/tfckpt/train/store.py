@@ -21,8 +21,9 @@ from tfckpt.train.graphs import (
     name_scope,
 )
 from tfckpt.train.initializers import Partitioner, PartitionInfo, default_initializer
+from tfckpt.train.partitioned import PartitionedVariable
 from tfckpt.train.values import Shape, as_array, as_dtype, as_shape, is_compatible, is_known
-from tfckpt.train.variables import PartitionedVariable, SaveSliceInfo, Variable
+from tfckpt.train.variables import SaveSliceInfo, Variable
 
 __all__ = ["AUTO_REUSE", "EagerVariableStore", "Request", "Reuse", "VariableStore",
            "current_store"]
@@ -334,7 +335,7 @@ class EagerVariableStore:
     There it otherwise makes a new variable on each call, and nobody but the caller keeps it.
 
     Example:
-        >>> from tfckpt.train.scopes import get_variable
+        >>> from tfckpt.train.getting import get_variable
         >>> store = EagerVariableStore()
         >>> with store.as_default():
         ...     first = get_variable("a", [2])

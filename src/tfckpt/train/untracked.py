@@ -15,8 +15,8 @@ from typing import Any
 from tfckpt.train.adapters import stand_in, why_not
 from tfckpt.train.graphview import GraphView
 from tfckpt.train.objects import Trackable
+from tfckpt.train.partitioned import PartitionedVariable
 from tfckpt.train.tracking import Parent, among, is_trackable
-from tfckpt.train.variables import PartitionedVariable
 
 __all__ = ["untracked_in"]
 

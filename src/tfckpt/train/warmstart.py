@@ -41,9 +41,9 @@ from tfckpt.train.loadreport import (
     RestoreError,
     nearest_keys,
 )
+from tfckpt.train.partitioned import PartitionedVariable
 from tfckpt.train.selecting import Target, all_names, as_listed, grouped, select
 from tfckpt.train.storednames import StoredNames
-from tfckpt.train.variables import PartitionedVariable
 from tfckpt.train.vocabulary import VocabInfo, remap
 
 if TYPE_CHECKING:
