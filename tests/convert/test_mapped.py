@@ -192,13 +192,17 @@ def test_shape_without_a_place_in_the_layout_is_told(tmp_path, file):
         f" (file {tmp_path / 'source.npz'}, tensor 'layer_1/kernel')")
 
 
-def test_damage_is_found_while_a_tensor_is_moved(tmp_path, checkpoint, file):
+def damage(checkpoint, name):
     with tfckpt.open(checkpoint) as source:
-        entry = source.index["layer_1/kernel"]
+        entry = source.index[name]
         shard = source.shard_file(entry.shard_id)
     data = bytearray(Path(shard).read_bytes())
     data[entry.offset] ^= 1
     Path(shard).write_bytes(data)
+
+
+def test_damage_is_found_while_a_tensor_is_moved(tmp_path, checkpoint, file):
+    damage(checkpoint, "layer_1/kernel")
     with pytest.raises(ChecksumError):
         tfckpt.convert(checkpoint, tmp_path / "m.safetensors", map=file)
     assert not (tmp_path / "m.safetensors").exists()
@@ -328,3 +332,39 @@ def test_inspect_says_which_map_fits(tmp_path, capsys):
     tfckpt.save_file({**tensors, "more": numbers(1)}, tmp_path / "other.npz")
     assert run(["inspect", str(tmp_path / "other.npz")]) == 0
     assert "hint" not in capsys.readouterr().out
+
+
+def test_diff_compares_what_a_file_of_the_other_framework_has(tmp_path, checkpoint, file, capsys):
+    """As it has it: without text that may be missing, and what is tied under both names."""
+    tfckpt.convert(checkpoint, tmp_path / "m.safetensors", map=file)
+    theirs = {name.removeprefix("m."): array
+              for name, array in tfckpt.load_file(tmp_path / "m.safetensors").items()}
+    theirs["head.weight"] = theirs["embed.weight"]
+    tfckpt.save_file(theirs, tmp_path / "theirs.pt")
+    assert run(["diff", str(checkpoint), str(tmp_path / "theirs.pt"), "--map", file]) == 0
+    out = capsys.readouterr()
+    assert out.out.splitlines()[-1] == "ok    9 the same"
+    assert out.err == ("note: by the map mine, from our model to its port\n"
+                       "note: left out: global_step (no weight)\n")
+    del theirs["layers.0.bias"]
+    theirs["layers.0.weight"] = theirs["layers.0.weight"] + np.float32(1)
+    tfckpt.save_file(theirs, tmp_path / "other.pt")
+    report = tfckpt.diff(checkpoint, tmp_path / "other.pt", map=file)
+    assert list(report.only_a) == ["layers.0.bias"]
+    assert [item.key for item in report.of("values")] == ["layers.0.weight"]
+    assert report.counts["same"] == 7
+    damage(checkpoint, "layer_1/kernel")
+    report = tfckpt.diff(checkpoint, tmp_path / "other.pt", map=file)
+    assert [item.key for item in report.of("unreadable")] == ["layers.0.weight"]
+    assert report.counts["same"] == 7
+
+
+@pytest.mark.parametrize("to", ["tf1", "tf2"])
+def test_diff_leads_back_where_the_other_side_is_tensorflow(tmp_path, checkpoint, file, to):
+    without = {"rules": [rule for rule in MAP["rules"] if rule["there"] != "a.qkv"]}
+    name_map = parse_map({**MAP, **without})
+    tfckpt.convert(checkpoint, tmp_path / "m.safetensors", map=name_map, exclude="^a/")
+    tfckpt.convert(tmp_path / "m.safetensors", tmp_path / "back" / "ckpt", to=to, map=name_map)
+    report = tfckpt.diff(tmp_path / "m.safetensors", tmp_path / "back" / "ckpt", map=name_map)
+    assert report.counts["same"] == len(HERE) - 3
+    assert report.same

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
+from typing import TYPE_CHECKING
 
 from tfckpt.convert.anatomy import Anatomy, read_anatomy
 from tfckpt.convert.optimizers.differences import same_state
@@ -20,6 +21,9 @@ from tfckpt.core.plan import Progress, no_progress
 from tfckpt.core.source import Source
 from tfckpt.errors import CheckpointError
 
+if TYPE_CHECKING:
+    from tfckpt.convert.mapfiles import MapChoice
+
 __all__ = ["diff", "pair_state"]
 
 
@@ -27,8 +31,9 @@ def diff(a: str | os.PathLike[str] | Source, b: str | os.PathLike[str] | Source,
          by: Naming = "auto", names: Mapping[str, str | None] | None = None,
          strip_prefix_a: str = "", strip_prefix_b: str = "", ignore_optimizer: bool = False,
          ignore_dtype: bool = False, atol: float | None = None, rtol: float | None = None,
-         equal_nan: bool = False, quick: bool = False, progress: Progress = no_progress
-         ) -> DiffReport:
+         equal_nan: bool = False, quick: bool = False,
+         map: MapChoice | None = None,  # noqa: A002 - as in convert
+         progress: Progress = no_progress) -> DiffReport:
     """Compare two checkpoints tensor by tensor; they may differ in style, shards and slices.
 
     Tensors are compared by shape, dtype and bits. Without a tolerance only equal bits are the
@@ -53,6 +58,8 @@ def diff(a: str | os.PathLike[str] | Source, b: str | os.PathLike[str] | Source,
         equal_nan: Whether a NaN equals any other NaN.
         quick: Don't read tensors of equal dtype, shape, size and checksum. Equal checksums of
             32 bits are no proof of equal bytes, and damage goes unnoticed.
+        map: A map between frameworks, of which one side is the one's and the other the other's;
+            see `tfckpt.convert`. A is compared as B would have it.
         progress: Told about bytes of both.
 
     Returns:
@@ -71,6 +78,10 @@ def diff(a: str | os.PathLike[str] | Source, b: str | os.PathLike[str] | Source,
     with ExitStack() as opened:
         sides = [side if isinstance(side, Source) else opened.enter_context(open_source(side))
                  for side in (a, b)]
+        if map is not None:
+            from tfckpt.convert.mappedsource import seen_through  # deferred: rarely asked for
+
+            sides[0] = seen_through(sides[0], map, sides[1])
         with no_collection():
             return compare(
                 *sides, by=by, names=names, strip_prefixes=(strip_prefix_a, strip_prefix_b),

@@ -10,7 +10,10 @@ from tfckpt.core.discovery import as_path
 from tfckpt.core.namefiles import read_name_file
 from tfckpt.errors import FormatError, StorageError, nearest
 
-__all__ = ["read_map", "shipped_names"]
+__all__ = ["MapChoice", "map_of", "read_map", "shipped_names"]
+
+MapChoice = str | os.PathLike[str] | NameMap
+"""A map, or where it is."""
 
 _FOLDER = os.path.join(os.path.dirname(__file__), "maps")
 _ENDING = ".json"
@@ -57,3 +60,12 @@ def read_map(name: str | os.PathLike[str]) -> NameMap:
                           hint="docs/maps.md describes the form. Plain pairs of names are for"
                                " --like and `tfckpt rename`.")
     return parse_map(value, path)
+
+
+def map_of(choice: MapChoice) -> NameMap:
+    """The map that is meant.
+
+    Raises:
+        CheckpointError: As for `read_map`.
+    """
+    return choice if isinstance(choice, NameMap) else read_map(choice)

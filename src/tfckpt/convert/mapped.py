@@ -9,7 +9,7 @@ at once, and no others.
 from __future__ import annotations
 
 import sys
-from collections.abc import Generator, Iterator
+from collections.abc import Collection, Generator, Iterable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -31,11 +31,11 @@ if TYPE_CHECKING:
     from tfckpt.convert.namemap import NameMap
     from tfckpt.core.source import Source
 
-__all__ = ["map_metadata", "plan_map"]
+__all__ = ["array_of", "map_metadata", "plan_map"]
 
 
 def plan_map(source: Source, name_map: NameMap, options: ExportOptions | None = None,
-             lost: dict[str, Lost] | None = None) -> Plan:
+             lost: dict[str, Lost] | None = None, wanted: Collection[str] | None = None) -> Plan:
     """Plan a flat table of tensors as the other side of a map has them.
 
     State of optimizers is left out: no map has a place for it.
@@ -45,6 +45,8 @@ def plan_map(source: Source, name_map: NameMap, options: ExportOptions | None = 
         name_map: The map, in the direction that is wanted.
         options: What goes out; see `plan_export`.
         lost: Filled when the plan is executed: what didn't fit the dtype.
+        wanted: Names that the other side has, where they are known: they choose among the forms
+            that a name may have, and tied tensors are repeated under all that are wanted.
 
     Raises:
         MismatchError: The map doesn't cover a name; with all such names. Or tensors that it says
@@ -64,16 +66,18 @@ def plan_map(source: Source, name_map: NameMap, options: ExportOptions | None = 
     """
     options = (options or ExportOptions())._replace(skip_optimizer=True)
     plan = plan_export(source, options, lost)
-    found = _resolved(name_map, plan, source)
+    found = _resolved(name_map, plan, source, wanted)
     by_name = {output.key: output for output in plan.outputs}
     with located(file=source.prefix):
-        outputs = [output for move in found.moves for output in _moved(move, by_name, plan)]
+        outputs = [output for move in found.moves
+                   for output in _named(move, _moved(move, by_name, plan), wanted)]
     outputs += [_constant(item, plan) for item in found.constants]
     left_out = [LeftOut(old_key(by_name[name]) or name, why) for name, why in found.left_out]
     for name, first in found.repeated:
         _check_tied(by_name[name], by_name[first], plan, source, name_map)
         left_out.append(LeftOut(old_key(by_name[name]) or name, f"tied to {first}"))
-    tied = [f"{name} is {move.targets[0]}" for move in found.moves for name in move.tied]
+    tied = [] if wanted is not None else [
+        f"{name} is {move.targets[0]}" for move in found.moves for name in move.tied]
     notes = [f"by the map {name_map.name}, from {name_map.ends[0]} to {name_map.ends[1]}"]
     if tied:
         notes.append(f"tied, and so not repeated: {', '.join(tied[:5])}"
@@ -90,9 +94,13 @@ def map_metadata(name_map: NameMap, metadata: tuple[tuple[str, str], ...]
     return tuple({**said, **kept, "tfckpt.map": name_map.name}.items())
 
 
-def _resolved(name_map: NameMap, plan: Plan, source: Source) -> Resolution:
+def _resolved(name_map: NameMap, plan: Plan, source: Source, wanted: Collection[str] | None
+              ) -> Resolution:
     names = [output.key for output in plan.outputs]
-    found = resolve(name_map, names)
+    found = resolve(name_map, names, wanted)
+    if found.unused:  # they go out all the same, so that nobody overlooks them
+        more = resolve(name_map._replace(whole=(), constants=()), found.unused)
+        found = found._replace(moves=found.moves + more.moves)
     if found.problems and not resolve(name_map.inverted, names).problems:
         raise MismatchError(
             f"the names are those of {name_map.ends[1]} already, and the map {name_map.name} was"
@@ -100,6 +108,16 @@ def _resolved(name_map: NameMap, plan: Plan, source: Source) -> Resolution:
             hint="To a file, a map leads out of TensorFlow; with --to tf1 or --to tf2, into it.")
     found.raise_if_wrong(name_map, source.prefix)
     return found
+
+
+def _named(move: Move, outputs: Iterable[Output], wanted: Collection[str] | None
+           ) -> Iterator[Output]:
+    """The outputs under all names that are wanted of them."""
+    for output in outputs:
+        names = [] if wanted is None else [name for name in (output.key, *move.tied)
+                                           if name in wanted]
+        for name in names or [output.key]:
+            yield output._replace(key=name)
 
 
 def _moved(move: Move, by_name: dict[str, Output], plan: Plan) -> Iterator[Output]:
@@ -136,7 +154,7 @@ def _chunks(move: Move, sources: list[Output], plan: Plan, number: int
     """The bytes of one target."""
     import numpy as np  # deferred, as above
 
-    moved = move.apply([_array(output, plan) for output in sources])[number]
+    moved = move.apply([array_of(output, plan) for output in sources])[number]
     if not moved.ndim:
         yield encode_numbers(np.atleast_1d(moved), plan.byte_order)
         return None
@@ -147,7 +165,7 @@ def _chunks(move: Move, sources: list[Output], plan: Plan, number: int
     return None
 
 
-def _array(output: Output, plan: Plan) -> np.ndarray[Any, Any]:
+def array_of(output: Output, plan: Plan) -> np.ndarray[Any, Any]:
     """All of a tensor, checked against its checksum."""
     import numpy as np  # deferred, as above
 

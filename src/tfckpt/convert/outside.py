@@ -7,9 +7,8 @@ from typing import Literal
 
 from tfckpt.convert.cast import Lost, lost_notes
 from tfckpt.convert.export import ExportOptions, export_metadata, plan_export
-from tfckpt.convert.mapfiles import read_map
+from tfckpt.convert.mapfiles import MapChoice, map_of
 from tfckpt.convert.mapped import map_metadata, plan_map
-from tfckpt.convert.namemap import NameMap
 from tfckpt.convert.running import reloaded, run_plan, run_v1_plan, write_file_plan
 from tfckpt.convert.tf1_to_tf2 import under_root
 from tfckpt.core.files.table import FileFormat
@@ -21,11 +20,9 @@ from tfckpt.core.source import Source
 from tfckpt.core.writer import DataMode
 from tfckpt.errors import UnsupportedError
 
-__all__ = ["MapChoice", "convert_into_checkpoint", "convert_to_file"]
+__all__ = ["convert_into_checkpoint", "convert_to_file"]
 
 Path = str | os.PathLike[str]
-MapChoice = Path | NameMap
-"""A map, or where it is."""
 
 
 def convert_to_file(src: Path | Source, target: str, file_format: FileFormat,
@@ -57,7 +54,7 @@ def convert_to_file(src: Path | Source, target: str, file_format: FileFormat,
             plan = plan_export(source, options, lost)
             metadata = export_metadata(source, plan)
         else:
-            name_map = _read(mapping)
+            name_map = map_of(mapping)
             plan = plan_map(source, name_map, options, lost)
             metadata = map_metadata(name_map, export_metadata(source, plan))
         report = write_file_plan(
@@ -92,7 +89,7 @@ def convert_into_checkpoint(src: Path | Source, target: str, to: Literal["tf1", 
         raise UnsupportedError("--max-shard-size goes with safetensors", file=target,
                                hint="`tfckpt reshard` cuts a checkpoint into shards.")
     lost: dict[str, Lost] = {}
-    found = _read(mapping)
+    found = map_of(mapping)
     with opened(src) as source:
         plan = plan_map(source, found if found.backwards else found.inverted, options, lost)
         if to == "tf1-v1":
@@ -105,10 +102,6 @@ def convert_into_checkpoint(src: Path | Source, target: str, to: Literal["tf1", 
             report = reloaded(run_plan(source, plan, target, data=data, overwrite=overwrite,
                                        dry_run=dry_run, progress=progress), "a file")
     return report._replace(plan=_with_losses(report.plan, lost, options))
-
-
-def _read(mapping: MapChoice) -> NameMap:
-    return mapping if isinstance(mapping, NameMap) else read_map(mapping)
 
 
 def _with_losses(plan: Plan, lost: dict[str, Lost], options: ExportOptions) -> Plan:
