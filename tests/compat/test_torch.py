@@ -82,6 +82,10 @@ def test_what_modules_are_besides_layers(torch):
         "snapshot": True, "dies": True}
 
 
+def test_tensors_of_every_dtype_are_set_where_they_are(torch):
+    assert torch("every_dtype") == [[], True]
+
+
 def test_refusals(torch):
     assert torch("refusals") == {
         "images":

@@ -463,3 +463,32 @@ def page(folder, text):
     lines = []
     doctest.DocTestRunner(verbose=False).run(test, out=lines.append)
     return len(test.examples), "".join(lines)
+
+
+def every_dtype(folder):
+    """Tensors of each dtype, and views, are set where they are, and autograd is told."""
+    kinds = (torch.float32, torch.float64, torch.float16, torch.bfloat16, torch.float8_e5m2,
+             torch.float8_e4m3fn, torch.int8, torch.uint8, torch.int16, torch.int32, torch.int64,
+             torch.bool, torch.complex64, torch.complex128)
+    given = {str(kind): torch.arange(-6, 6).reshape(3, 4).to(torch.float32).to(kind)
+             for kind in kinds}
+    given["view"] = torch.arange(12.0).reshape(4, 3).t()
+    given["imag"] = torch.zeros(3, 4, dtype=torch.complex64).imag
+    given["conj"] = torch.tensor([1j, 2.0]).conj()
+    path = tfckpt.Saver(given).save(None, f"{folder}/dtypes")
+    taken = {name: torch.zeros_like(value) for name, value in given.items()}
+    taken["view"] = torch.zeros(4, 3).t()
+    taken["conj"] = torch.zeros(2, dtype=torch.complex64).conj()
+    taken["imag"] = torch.zeros(3, 4, dtype=torch.complex64).imag
+    tfckpt.Saver(taken).restore(None, path)
+    wrong = [name for name, value in given.items()
+             if not np.array_equal(value.to(torch.complex128).numpy(),
+                                   taken[name].to(torch.complex128).numpy())]
+    weight = nn.Parameter(torch.ones(2))
+    loss = weight.square().sum()
+    tfckpt.Saver({"w": weight}).restore(None, tfckpt.Saver({"w": weight}).save(None, folder + "/w"))
+    try:
+        loss.backward()
+    except RuntimeError as error:
+        return wrong, "modified by an inplace operation" in str(error)
+    return wrong, False

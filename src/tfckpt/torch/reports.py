@@ -108,6 +108,16 @@ class LoadReport(NamedTuple):
         """Whether all of the module has its values, and all of the checkpoint's model a place."""
         return not (self.missing or self.mismatched or self.unsure or self.unused)
 
+    @property
+    def missing_keys(self) -> list[str]:
+        """Names of the module's tensors that are missing, as PyTorch calls them."""
+        return [name for item in self.missing for name in item.name.partition(" (")[0].split(", ")]
+
+    @property
+    def unexpected_keys(self) -> list[str]:
+        """Keys that are unused, as PyTorch calls them."""
+        return list(self.unused)
+
     def how(self) -> dict[str, int]:
         """How many rows of ``loaded`` there are by which evidence."""
         kinds = [item.how for item in self.loaded]

@@ -36,8 +36,12 @@ def view_of(tensor: torch.Tensor, name: str) -> Array:
         UnsupportedError: They don't lie in rows: it is sparse or quantized.
     """
     check_readable(tensor, name)
-    value = tensor.detach().cpu().resolve_conj().resolve_neg()
-    dtype = dtype_of(tensor).numpy()
+    return _as_array(tensor.detach().cpu().resolve_conj().resolve_neg())
+
+
+def _as_array(value: torch.Tensor) -> Array:
+    """The memory of a tensor of the CPU's."""
+    dtype = dtype_of(value).numpy()
     if dtype.isbuiltin != 1:  # of ml_dtypes, which PyTorch doesn't know
         carried: Array = value.view(_CARRIERS[dtype.itemsize]).numpy()
         return carried.view(dtype)
@@ -89,6 +93,13 @@ def write_tensor(tensor: torch.Tensor, array: Array) -> None:
         tensor: A tensor of any device.
         array: Elements of its dtype and shape; a read-only view will do.
     """
+    # What autograd has kept of the old elements is none any more, and it has to know.
+    note_change = getattr(torch.autograd.graph, "increment_version", None)  # not in every PyTorch
+    is_plain = tensor.device.type == "cpu" and not (tensor.is_conj() or tensor.is_neg())
+    if is_plain and note_change is not None:
+        np.copyto(_as_array(tensor.detach()), array)
+        note_change(tensor)
+        return
     # A tensor of its own, since PyTorch warns of read-only arrays.
     fresh = np.array(array, order="C")
     if fresh.dtype.isbuiltin != 1:
