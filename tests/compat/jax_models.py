@@ -133,7 +133,6 @@ def linen_cells():
 
 def linen_net():
     import jax
-    import jax.numpy as jnp
     from flax import linen as nn
 
     class Net(nn.Module):
@@ -151,11 +150,21 @@ def linen_net():
                 carry, y = cell(carry, x * factor)
             return nn.Dense(2, name="head")(y)
 
-    net = Net()
-    return net, net.init(jax.random.key(1), jnp.asarray(IMAGES), jnp.asarray(IDS))
+    return Net()
+
+
+def drawn(net):
+    """Parameters for a net of linen, drawn by numpy: JAX would compile each kind of them."""
+    import jax
+
+    random = np.random.RandomState(5)
+    shapes = jax.eval_shape(net.init, jax.random.key(0), IMAGES, IDS)
+    return jax.tree.map(lambda leaf: jax.numpy.asarray(
+        np.abs(random.normal(size=leaf.shape)).astype("float32")), shapes)
 
 
 def nnx_net():
+    import jax
     import jax.numpy as jnp
     from flax import nnx
 
@@ -174,6 +183,7 @@ def nnx_net():
             self.rnn = nnx.RNN(nnx.SimpleCell(4, 3, rngs=rngs), rngs=rngs)
             self.head = nnx.Linear(3, 2, rngs=rngs)
 
+        @nnx.jit
         def __call__(self, images, ids):
             x = self.depth(self.up(self.norm(self.conv(images))))
             x = self.layer_norm(x.mean((1, 2)) + self.embed(ids))
@@ -181,4 +191,11 @@ def nnx_net():
             x = self.rnn(self.gru(self.lstm(self.attention(x))))
             return self.head(x[:, -1])
 
-    return Net()
+    net, random = nnx.eval_shape(Net), np.random.RandomState(6)
+    for _, variable in nnx.iter_graph(net):
+        if isinstance(variable, nnx.RngKey):
+            variable.set_value(jax.random.key(0))
+        elif isinstance(variable, nnx.Variable):
+            value = np.abs(random.normal(size=variable.get_value().shape)) * 0.5
+            variable.set_value(jnp.asarray(value, variable.get_value().dtype))
+    return net

@@ -337,23 +337,27 @@ def keras_run(path, restore, model="keras_net"):
 
 def linen_load(path):
     """Load what TensorFlow 1 saved; what the net computes, and the report."""
+    import jax
     import jax_models
 
     import tfckpt.jax
 
-    net, variables = jax_models.linen_net()
+    net = jax_models.linen_net()
+    variables = jax_models.drawn(net)
     loaded = tfckpt.jax.load(variables, path, layouts={"cell": "basic_lstm_cell"})
-    outputs = net.apply(loaded.tree, jax_models.IMAGES, jax_models.IDS)
+    outputs = jax.jit(net.apply)(loaded.tree, jax_models.IMAGES, jax_models.IDS)
     unclear = said(lambda: tfckpt.jax.load(variables, path))
     return outputs.tolist(), list(loaded.report.notes), unclear
 
 
 def linen_save(path):
+    import jax
     import jax_models
 
     import tfckpt.jax
 
-    net, variables = jax_models.linen_net()
+    net = jax_models.linen_net()
+    variables = jax_models.drawn(net)
     report = tfckpt.jax.save(
         variables, path, style="tf1", name="net",
         layouts={"cell": "basic_lstm_cell", "up": "transposed", "depth": "depthwise(2)"},
@@ -362,7 +366,8 @@ def linen_save(path):
     again = tfckpt.jax.load(variables, path, layouts={"cell": "basic_lstm_cell"})
     assert all(np.allclose(a, b, atol=1e-6) for a, b in zip(flat(again.tree), flat(variables),
                                                             strict=True))
-    return net.apply(variables, jax_models.IMAGES, jax_models.IDS).tolist(), list(report.plan.notes)
+    outputs = jax.jit(net.apply)(variables, jax_models.IMAGES, jax_models.IDS)
+    return outputs.tolist(), list(report.plan.notes)
 
 
 def nnx_load(path):
@@ -402,12 +407,13 @@ def cells(path, saved):
     import tfckpt.jax
 
     net, inputs = jax_models.linen_cells(), (jax_models.IMAGES, jax_models.IDS)
-    loaded = tfckpt.jax.load(net.init(jax.random.key(0), *inputs), path)
-    outputs = net.apply(loaded.tree, *inputs).tolist()
-    fresh = net.init(jax.random.key(1), *inputs)
+    fresh = jax_models.drawn(net)
+    loaded = tfckpt.jax.load(fresh, path)
+    apply = jax.jit(net.apply)
+    outputs = apply(loaded.tree, *inputs).tolist()
     tfckpt.jax.save(fresh, saved, name="net", names={"attention/attention_output": "attention/out"},
                     layouts={"attention/*": "flat"})
-    return outputs, list(loaded.report.notes), net.apply(fresh, *inputs).tolist()
+    return outputs, list(loaded.report.notes), apply(fresh, *inputs).tolist()
 
 
 def sharded(folder):
