@@ -42,8 +42,9 @@ from tfckpt.train.background import BackgroundSaves
 from tfckpt.train.both import prepare_shared
 from tfckpt.train.pending import PendingSave
 from tfckpt.train.retention import Retention
-from tfckpt.train.saver import Saver, plan_names
+from tfckpt.train.saver import Saver
 from tfckpt.train.state import get_checkpoint_state
+from tfckpt.train.varlist import plan_names
 
 __all__ = ["Format", "ScaffoldSaver"]
 

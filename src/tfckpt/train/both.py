@@ -20,8 +20,9 @@ from tfckpt.train.adapters import using_session
 from tfckpt.train.checkpoint import Checkpoint
 from tfckpt.train.manager import CheckpointManager
 from tfckpt.train.pending import PendingSave
-from tfckpt.train.saver import Saver, plan_names
+from tfckpt.train.saver import Saver
 from tfckpt.train.variables import Variable
+from tfckpt.train.varlist import plan_names
 
 __all__ = ["SavedBoth", "prepare_both", "prepare_shared", "save_both", "shared_plan",
            "split_shared"]

@@ -14,18 +14,12 @@ from tfckpt.core.index import Entry
 from tfckpt.core.source import Source
 from tfckpt.errors import CheckpointError
 from tfckpt.train.adapters import assign_all, memory_of, using_session, waits_for_run
+from tfckpt.train.claims import claim, is_claimed, is_claimed_since, next_number
 from tfckpt.train.deferred import Waiting
 from tfckpt.train.fetching import read_values
 from tfckpt.train.graphview import GraphView, Stored, view_objects
 from tfckpt.train.loadreport import LoadReport, Mismatch, RestoreError
-from tfckpt.train.restoring import (
-    claim,
-    is_claimed,
-    is_claimed_since,
-    mismatch,
-    next_number,
-    unreadable,
-)
+from tfckpt.train.refusals import mismatch, unreadable
 from tfckpt.train.standins import LiveObject
 from tfckpt.train.variables import Variable
 

@@ -24,7 +24,8 @@ from tfckpt.train.graphview import GraphView, plan_objects, view_objects
 from tfckpt.train.loadreport import RestoreError
 from tfckpt.train.objects import Trackable, children_of
 from tfckpt.train.pending import PendingSave
-from tfckpt.train.restoring import Restoration, warn
+from tfckpt.train.refusals import warn
+from tfckpt.train.restoring import Restoration
 from tfckpt.train.state import write_state
 from tfckpt.train.status import NameBasedStatus, NothingStatus, ObjectStatus, RestoreStatus
 from tfckpt.train.tracking import is_trackable, tracked

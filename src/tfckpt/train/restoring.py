@@ -10,34 +10,31 @@ Source: python/checkpoint/{checkpoint,restore}.py.
 
 from __future__ import annotations
 
-import inspect
-import itertools
 import logging
-import warnings
 import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
 from tfckpt.core.index import Entry
 from tfckpt.core.source import Source
-from tfckpt.errors import CheckpointError, CheckpointWarning
+from tfckpt.errors import CheckpointError
 from tfckpt.format.objectgraph import VARIABLE_VALUE, Attribute, Node, nodes_with_values
 from tfckpt.format.objectkeys import escape_local_name
-from tfckpt.train.adapters import assign_all, memory_of, using_session, waits_for_run
+from tfckpt.train.adapters import assign_all, using_session, waits_for_run
+from tfckpt.train.claims import claim, is_claimed, is_claimed_since, next_number
 from tfckpt.train.deferred import Waiting
 from tfckpt.train.fetching import read_values
 from tfckpt.train.loadreport import LoadReport, Mismatch, RestoreError
 from tfckpt.train.objects import PYTHON_STATE, PythonState, children_of, values_of
 from tfckpt.train.optimizer import Optimizer
+from tfckpt.train.refusals import mismatch, unreadable, warn
 from tfckpt.train.standins import LiveObject
 from tfckpt.train.variables import Variable
 
-__all__ = ["Restoration", "ask", "claim", "describe", "is_claimed", "is_claimed_since",
-           "mismatch", "next_number", "unreadable", "warn"]
+__all__ = ["Restoration"]
 
 _logger = logging.getLogger("tfckpt")
-_numbers = itertools.count(1)
 _MOST = 10
 
 
@@ -404,71 +401,6 @@ class _Bound:
         children = list(children_of(value).values())
         return len(children) == len(self._items) and all(
             item.is_for(child) for item, child in zip(self._items, children, strict=True))
-
-
-def next_number() -> int:
-    """A number for a restore, higher than those of all before."""
-    return next(_numbers)
-
-
-def ask(values: Iterable[Any]) -> int:
-    """A number for a restore that gives these objects nothing yet, also to their frameworks."""
-    number = next_number()
-    for value in values:
-        if hasattr(type(value), "is_stand_in"):
-            value.note_asked(number)
-    return number
-
-
-def claim(value: Any, number: int) -> None:
-    """Note that an object has its values from the restore of this number."""
-    memory_of(value)["_restored_by"] = number
-    if hasattr(type(value), "is_stand_in"):
-        value.note_restored(number)
-
-
-def is_claimed(value: Any, number: int) -> bool:
-    """Whether an object has its values from this restore, or from one asked for later."""
-    return memory_of(value).get("_restored_by", 0) == number or is_claimed_since(value, number)
-
-
-def is_claimed_since(value: Any, number: int) -> bool:
-    """Whether an object has its values from a restore that was asked for later than this one."""
-    restored_by: int = memory_of(value).get("_restored_by", 0)
-    return restored_by > number or (hasattr(type(value), "is_stand_in")
-                                    and value.is_restored_since(number))
-
-
-def warn(text: str) -> None:
-    """Warn of something in the line of the program that called us."""
-    level, frame = 1, inspect.currentframe()
-    while frame is not None and frame.f_globals.get("__name__", "").startswith("tfckpt."):
-        level, frame = level + 1, frame.f_back
-    warnings.warn(text, CheckpointWarning, stacklevel=level)
-
-
-def unreadable(error: CheckpointError, file: str, report: LoadReport) -> RestoreError:
-    """The error for a value that waited and can't be read any more."""
-    return RestoreError(
-        f"what waited in the checkpoint for this object can't be read: {error.message}",
-        expected=error.expected, got=error.got, file=error.file or file, offset=error.offset,
-        tensor=error.tensor, report=report,
-        hint="The checkpoint was changed or removed after it was restored, or is damaged."
-             " Restore one that is whole.")
-
-
-def mismatch(path: str, value: Any, entry: Entry) -> list[Mismatch]:
-    """How a variable and its stored value differ; nothing if they don't."""
-    if not isinstance(value, Variable):
-        return []  # what other objects accept is their own business
-    if entry.dtype == value.dtype and value.accepts(entry.shape):
-        return []
-    return [Mismatch(path, describe(value), f"{entry.dtype} {list(entry.shape)}")]
-
-
-def describe(value: Variable) -> str:
-    """Dtype and shape of a variable, for tables."""
-    return f"{value.dtype} {list(value.shape)}"
 
 
 def _place(wanted: dict[str, Entry]) -> tuple[int, int]:

@@ -25,9 +25,11 @@ from typing import Any
 from tfckpt.format.objectkeys import object_key
 from tfckpt.train.adapters import initialize, using_session
 from tfckpt.train.byname import NamedRestoration
+from tfckpt.train.claims import ask, is_claimed
 from tfckpt.train.graphview import GraphView, Stored
 from tfckpt.train.loadreport import LoadReport, MatchError, Missing, nearest_keys
-from tfckpt.train.restoring import Restoration, ask, describe, is_claimed
+from tfckpt.train.refusals import describe
+from tfckpt.train.restoring import Restoration
 from tfckpt.train.variables import Variable
 
 __all__ = ["LoadStatus", "NameBasedStatus", "NothingStatus", "ObjectStatus", "RestoreStatus"]
