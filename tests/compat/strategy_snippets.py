@@ -264,3 +264,44 @@ def monitored(folder):
                 found.append(len(graph.get_operations()) - operations)
     with tfckpt.open(folder) as names:
         return {"found": found, "stored": {name: value.tolist() for name, value in names.items()}}
+
+
+def estimator(folder):
+    """An Estimator on two devices that goes on from its own checkpoint, in the other format.
+
+    TensorFlow's own way to add gradients up waits for ever on a machine of two cores.
+    """
+    from tfckpt.tensorflow.scaffold import ScaffoldSaver
+
+    two_devices()
+    strategy = tf.distribute.MirroredStrategy(
+        ["CPU:0", "CPU:1"], cross_device_ops=tf.distribute.ReductionToOneDevice())
+
+    def model_fn_with(saver_of):
+        def model_fn(features, labels, mode):
+            step = tf1.train.get_or_create_global_step()
+            v = tf1.get_variable("var", initializer=0.0)
+            loss = tf.reduce_mean((v - labels) ** 2)
+            train = tf1.train.MomentumOptimizer(0.1, 0.9).minimize(loss, step)
+            saver = saver_of()
+            hooks = [saver.hook()] if isinstance(saver, ScaffoldSaver) else []
+            return tf.estimator.EstimatorSpec(
+                mode, predictions=v, train_op=train, loss=loss, training_hooks=hooks,
+                scaffold=tf1.train.Scaffold(saver=saver))
+
+        return model_fn
+
+    def trained(name, savers, steps):
+        config = tf.estimator.RunConfig(train_distribute=strategy, save_summary_steps=None)
+        for saver_of, count in zip(savers, steps, strict=True):
+            est = tf.estimator.Estimator(model_fn_with(saver_of), os.path.join(folder, name),
+                                         config)
+            est.train(lambda: tf.data.Dataset.from_tensors(([1.0], [4.0])).repeat(), steps=count)
+        return {key.removeprefix("var_list/").partition("/.A")[0]: value.tolist()
+                for key, value in tfckpt.open(est.model_dir).items() if not key.startswith("_")}
+
+    theirs = trained("theirs", [lambda: tf1.train.Saver(sharded=True, defer_build=True)], [3])
+    ours = trained("ours", [lambda: ScaffoldSaver(formats=("tf1", "tf2"), background=True),
+                            lambda: ScaffoldSaver(formats=("tf2", "tf1"))], [2, 1])
+    return {"names": sorted(theirs), "same": {key.replace(".S", "/"): value
+                                              for key, value in ours.items()} == theirs}

@@ -61,6 +61,11 @@ def test_a_monitored_session_of_a_mirrored_strategy_goes_on_in_the_other_format(
         "stored": {"global_step": 4, "total": 16.0, "v": 8.0}}
 
 
+@pytest.mark.parametrize("run", ["tf2.15"], indirect=True)  # the last with Estimator
+def test_an_estimator_of_a_mirrored_strategy(run):
+    assert run("estimator") == {"names": ["global_step", "var", "var/Momentum"], "same": True}
+
+
 def test_keras_models_of_a_mirrored_strategy(run):
     found = run("keras_models")
     assert set(found) in ({"tf.keras"}, {"tf_keras", "keras"})
