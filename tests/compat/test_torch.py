@@ -260,6 +260,19 @@ def test_what_does_not_fit_is_said_and_not_loaded(torch):
             "Nothing was loaded. What is missing has no rule in the map. allow_missing=True keeps"
             " the module's own values. cast=True takes another precision.",
         "both": "a map says all names and layouts; names=, layouts= and trust_order= go without",
+        "own weights":
+            "these weights are of no layer that is known, and their shapes don't tell how they"
+            " lie:\n"
+            "  x.weight of Own, [4, 4]\n"
+            'Say so with layouts={"x": "same"} for one that lies as in TensorFlow, or "dense" or'
+            ' "conv" for one that has to be transposed.',
+        "own weights told": "2 tensors of ModuleDict loaded (2 by name).\n"
+                            "layout:  same: x.weight, x.table",
+        "own weights transposed": "2 tensors of ModuleDict loaded (2 by name).\n"
+                                  "layout:  dense: x.weight, x.table",
+        "own": True,
+        "scripted": "a scripted module doesn't say what its layers are: got Pair\n"
+                    "Use the module that it was made of, and script it afterwards.",
         "columns":
             "6 tensors of Sequential loaded (5 by name). Unused in checkpoint: 2 other.\n"
             "layout:  conv: 0.weight\n"

@@ -372,6 +372,21 @@ def load_odd_ones(folder):
                           "third": nn.PReLU()})
     load("map does not fit", wide, path, map=f"{folder}/mine.json")
     load("both", swapped, path, map=f"{folder}/mine.json", names={"a": "b"})
+    class Own(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight = nn.Parameter(torch.ones(4, 4))
+            self.table = nn.Parameter(torch.ones(4, 3))
+
+    own = nn.ModuleDict({"x": Own()})
+    path = write(folder, "own", x__weight=square["left__kernel"], x__table=np.ones((4, 3)))
+    load("own weights", own, path)
+    load("own weights told", own, path, layouts={"x": "same"})
+    path = write(folder, "own2", x__kernel=square["left__kernel"], x__table=np.ones((3, 4)))
+    load("own weights transposed", own, path, layouts={"x": "dense"})
+    found["own"] = np.array_equal(own["x"].weight.detach().numpy(),
+                                  square["left__kernel"].astype("f4").T)
+    load("scripted", torch.jit.script(Pair()), path)
     columns = nn.Sequential(nn.Conv2d(1, 2, 3), nn.LSTM(4, 3))
     load("columns", columns, tfckpt.torch.save(columns, f"{folder}/columns"))
     path = f"{folder}/own.safetensors"

@@ -17,6 +17,7 @@ from tfckpt.errors import TensorNotFoundError, UnsupportedError, nearest
 from tfckpt.format.dtypes import DType
 from tfckpt.torch.attributes import same_attributes
 from tfckpt.torch.groups import Members, members, pairs_in_order
+from tfckpt.torch.images import check_own
 from tfckpt.torch.leaves import TorchVariable
 from tfckpt.torch.parents import named_variables
 from tfckpt.torch.reports import Loaded, LoadReport, Unsure, Wanted, Wrong, shape_text
@@ -86,6 +87,7 @@ def find(source: Source, module: nn.Module, names: Mapping[str, str], *, cast: b
     a = side_of_source(source)
     heads = {name: (_dtype_wanted(item.variable.dtype, cast=cast), _shape(item.variable))
              for name, item in targets.items()}
+    check_own(module)
     b = Side(type(module).__name__, heads)
     given = {a.key(here, "names"): _named(there, targets) for here, there in names.items()}
     same = {} if names else same_attributes(a, {name: head[1] for name, head in heads.items()})

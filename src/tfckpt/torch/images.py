@@ -19,7 +19,7 @@ from tfckpt.errors import VariableError
 from tfckpt.torch.choices import choice_of
 from tfckpt.torch.walking import walk
 
-__all__ = ["check_images", "rows_of_images"]
+__all__ = ["check_images", "check_own", "rows_of_images"]
 
 _CONVOLUTIONS = (nn.modules.conv._ConvNd,)  # noqa: SLF001 - its public classes are many
 _POOLINGS = (nn.modules.pooling._AdaptiveAvgPoolNd, nn.modules.pooling._AdaptiveMaxPoolNd)  # noqa: SLF001
@@ -119,6 +119,34 @@ def check_images(root: nn.Module) -> None:
         hint=f"Say so with layouts={{{layouts}}}, with the height and width of the image, or"
              ' with "dense" where there is none ("same" for a normalization). For Saver and'
              " Checkpoint: tfckpt.torch.set_layouts(module, {...}).")
+
+
+def check_own(root: nn.Module) -> None:
+    """See that no weights of an unknown class could lie either way.
+
+    Where a matrix is a square, or all axes of a kernel are of one length, its shape doesn't tell
+    whether it has to be transposed; of layers that are known, the class does.
+
+    Raises:
+        VariableError: Some could; with all of them.
+    """
+    found = []
+    for place in walk(root):
+        if place.seen.is_known or choice_of(place.module):
+            continue
+        for weights in place.seen.weights:
+            shape = tuple(getattr(place.module, weights.names[0]).shape)
+            if len(shape) > 1 and (*shape[2:], *shape[1::-1]) == shape:
+                name = ".".join((*place.names, *weights.names))
+                found.append((place, f"{name} of {type(place.module).__name__}, {list(shape)}"))
+    if not found:
+        return
+    name = ".".join(found[0][0].names)
+    raise VariableError(
+        "these weights are of no layer that is known, and their shapes don't tell how they lie:"
+        + "".join(f"\n  {what}" for _, what in found),
+        hint=f'Say so with layouts={{"{name}": "same"}} for one that lies as in TensorFlow, or'
+             ' "dense" or "conv" for one that has to be transposed.')
 
 
 def rows_of_images(root: nn.Module) -> list[str]:

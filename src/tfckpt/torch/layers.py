@@ -28,8 +28,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import torch
 from torch import nn
 
+from tfckpt.errors import UnsupportedError
 from tfckpt.torch.attention import ATTENTION
 from tfckpt.torch.recurrent import CELLS, LAYERS
 from tfckpt.torch.rows import Row, Seen, Weights, checked, not_that, one
@@ -118,12 +120,15 @@ def see(module: nn.Module, choice: str | None = None) -> Seen:
         >>> see(nn.Linear(3, 2)).weights[0]._asdict()["layout"]
         'dense'
     """
+    if isinstance(module, torch.jit.ScriptModule):
+        raise UnsupportedError("a scripted module doesn't say what its layers are",
+                               got=str(module.original_name),
+                               hint="Use the module that it was made of, and script it afterwards.")
     own = _own_names(module)
     row = _row_of(module)
     if row is None:
-        if choice not in (None, "same"):
-            raise not_that(module, choice, ("same",))
-        return Seen(tuple(one(name, "same", name) for name in own), is_known=not own)
+        return Seen(tuple(_unknown(module, name, choice or "same") for name in own),
+                    is_known=not own)
     weights = [item for item in row.weights(module, choice)
                if all(_has(module, name) for name in item.names)]
     hidden = frozenset(name for name in row.hidden if _is_covered(module, name, weights))
@@ -135,6 +140,15 @@ def see(module: nn.Module, choice: str | None = None) -> Seen:
     weights += [one(name, "same", name) for name in own if name not in covered]
     return Seen(tuple(weights), hidden, tuple(name for name in row.left_aside if name in own),
                 is_known)
+
+
+def _unknown(module: nn.Module, name: str, choice: str) -> Weights:
+    """A tensor of a class that isn't in the table."""
+    kind = checked(module, choice, ("same", "dense", "conv"))
+    n_axes = getattr(module, name).ndim
+    if (kind == "dense" and n_axes == 2) or (kind == "conv" and n_axes > 2):
+        return one(name, choice, "kernel" if name == "weight" else name)
+    return one(name, "same", name)
 
 
 def _own_names(module: nn.Module) -> list[str]:

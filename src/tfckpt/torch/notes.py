@@ -60,7 +60,8 @@ def _left_aside(places: list[Place]) -> list[str]:
 
 
 def _own(places: list[Place]) -> list[str]:
-    names = [place.title for place in places if not place.seen.is_known]
+    names = [place.title for place in places
+             if not place.seen.is_known and choice_of(place.module) is None]
     return [] if not names else [
         f"{_some(names)}: of no class that is known; what they have was taken as it is"]
 
