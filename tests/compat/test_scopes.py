@@ -11,20 +11,20 @@ from types import SimpleNamespace
 import pytest
 import scope_scripts
 
-from tfckpt.train import graphs, initializers, scopes, variables
+from tfckpt.train import getting, globalstep, graphs, initializers, scopes, store, variables
 
 API = SimpleNamespace(
     Graph=graphs.Graph, name_scope=graphs.name_scope, global_variables=graphs.global_variables,
     trainable_variables=graphs.trainable_variables, local_variables=graphs.local_variables,
-    Variable=variables.Variable, get_variable=scopes.get_variable,
-    get_local_variable=scopes.get_local_variable, variable_scope=scopes.variable_scope,
-    get_variable_scope=scopes.get_variable_scope, AUTO_REUSE=scopes.AUTO_REUSE,
+    Variable=variables.Variable, get_variable=getting.get_variable,
+    get_local_variable=getting.get_local_variable, variable_scope=scopes.variable_scope,
+    get_variable_scope=scopes.get_variable_scope, AUTO_REUSE=store.AUTO_REUSE,
     zeros_initializer=initializers.zeros_initializer,
     ones_initializer=initializers.ones_initializer,
     constant_initializer=initializers.constant_initializer,
     fixed_size_partitioner=initializers.fixed_size_partitioner,
-    train=SimpleNamespace(get_global_step=scopes.get_global_step,
-                          get_or_create_global_step=scopes.get_or_create_global_step),
+    train=SimpleNamespace(get_global_step=globalstep.get_global_step,
+                          get_or_create_global_step=globalstep.get_or_create_global_step),
     reset_default_graph=graphs.reset_default_graph,
     float32="float32", float64="float64", int32="int32")
 
