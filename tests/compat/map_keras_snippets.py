@@ -2,7 +2,7 @@
 
 import numpy as np
 import tensorflow as tf
-from keras.src.applications import efficientnet, resnet
+from keras.src.applications import efficientnet, mobilenet_v2, resnet
 
 
 def _randomize(model, seed):
@@ -48,4 +48,11 @@ def keras_efficientnet(prefix, seed, images):
     """EfficientNetB0; pixels are from 0 to 255, and become 0 to 1 in the model."""
     model = efficientnet.EfficientNetB0(weights=None, classes=5, classifier_activation=None,
                                         input_shape=np.shape(images)[1:])
+    return _saved(model, prefix, seed, images)
+
+
+def keras_mobilenet(prefix, seed, images):
+    """MobileNetV2 of the least width."""
+    model = mobilenet_v2.MobileNetV2(weights=None, classes=5, classifier_activation=None,
+                                     alpha=0.35, input_shape=np.shape(images)[1:])
     return _saved(model, prefix, seed, images)

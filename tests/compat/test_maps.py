@@ -171,6 +171,20 @@ def test_resnet_of_keras_is_the_one_of_hugging_face(tmp_path):
     check_legacy_file(tmp_path, "hf-resnet")
 
 
+def test_mobilenet_of_keras_is_the_one_of_hugging_face(tmp_path):
+    pixels = images(64)
+    expected = keras2("keras_mobilenet", prefix=tmp_path / "model.ckpt", seed=SEED,
+                      images=pixels.tolist())
+    tfckpt.convert(tmp_path / "model.ckpt", tmp_path / "model.safetensors", map="hf-mobilenet-v2")
+    found = port(tmp_path, "hf-mobilenet-v2", "MobileNetV2ForImageClassification",
+                 config={"depth_multiplier": 0.35, "image_size": 64, **labels(5)},
+                 inputs={"pixel_values": channels_first(pixels)}, outputs={"logits": "logits"})
+    assert found["said"] == {}
+    assert found["lacking"] == []
+    check_equal(found["outputs"], {"logits": expected})
+    assert check_way_back(tmp_path, "hf-mobilenet-v2", tmp_path / "model.ckpt") == []
+
+
 def test_efficientnet_of_keras_is_the_one_of_hugging_face(tmp_path):
     pixels = images(64, top=255.0)
     expected = keras2("keras_efficientnet", prefix=tmp_path / "model.ckpt", seed=SEED,

@@ -304,6 +304,13 @@ SHIPPED = [
         "conv4_block36_3_bn/moving_variance":
             "resnet.encoder.stages.2.layers.35.layer.2.normalization.running_var",
         "predictions/bias": "classifier.1.bias"}),
+    ("hf-mobilenet-v2", {
+        "Conv1/kernel": "mobilenet_v2.conv_stem.first_conv.convolution.weight",
+        "expanded_conv_project_BN/gamma": "mobilenet_v2.conv_stem.reduce_1x1.normalization.weight",
+        "block_16_depthwise/depthwise_kernel":
+            "mobilenet_v2.layer.15.conv_3x3.convolution.weight",
+        "block_1_expand/kernel": "mobilenet_v2.layer.0.expand_1x1.convolution.weight",
+        "Conv_1_bn/moving_mean": "mobilenet_v2.conv_1x1.normalization.running_mean"}),
     *((f"hf-efficientnet-b{n}", {
         "stem_bn/beta": "efficientnet.embeddings.batchnorm.bias",
         "block7a_dwconv/depthwise_kernel":

@@ -21,6 +21,8 @@ SIGNS: dict[str, tuple[str, ...]] = {
     "hf-t5-v1.1": ("shared/embedding", "shared.weight"),
     "hf-resnet": ("conv1_conv/kernel", "embedder.embedder.convolution.weight",
                   "resnet.embedder.embedder.convolution.weight"),
+    "hf-mobilenet-v2": ("Conv1/kernel", "conv_stem.first_conv.convolution.weight",
+                        "mobilenet_v2.conv_stem.first_conv.convolution.weight"),
     **{f"hf-efficientnet-b{n}": ("stem_conv/kernel", "embeddings.convolution.weight",
                                  "efficientnet.embeddings.convolution.weight") for n in range(8)},
 }
