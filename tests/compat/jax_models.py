@@ -163,8 +163,7 @@ def drawn(net):
         np.abs(random.normal(size=leaf.shape)).astype("float32")), shapes)
 
 
-def nnx_net():
-    import jax
+def nnx_class():
     import jax.numpy as jnp
     from flax import nnx
 
@@ -191,11 +190,30 @@ def nnx_net():
             x = self.rnn(self.gru(self.lstm(self.attention(x))))
             return self.head(x[:, -1])
 
-    net, random = nnx.eval_shape(Net), np.random.RandomState(6)
+    return Net
+
+
+def nnx_net():
+    """The net of NNX, drawn by numpy as `drawn` does."""
+    import jax.numpy as jnp
+    from flax import nnx
+
+    net, random = seeded(nnx.eval_shape(nnx_class())), np.random.RandomState(6)
     for _, variable in nnx.iter_graph(net):
-        if isinstance(variable, nnx.RngKey):
-            variable.set_value(jax.random.key(0))
-        elif isinstance(variable, nnx.Variable):
+        if isinstance(variable, nnx.Variable) and not isinstance(variable, nnx.RngState):
             value = np.abs(random.normal(size=variable.get_value().shape)) * 0.5
             variable.set_value(jnp.asarray(value, variable.get_value().dtype))
+    return net
+
+
+def seeded(net):
+    """A net that is only described, with random generators that aren't."""
+    import jax
+    import jax.numpy as jnp
+    from flax import nnx
+
+    for _, variable in nnx.iter_graph(net):
+        if isinstance(variable, nnx.RngState):
+            is_key = isinstance(variable, nnx.RngKey)
+            variable.set_value(jax.random.key(0) if is_key else jnp.uint32(0))
     return net

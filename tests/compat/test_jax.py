@@ -66,6 +66,8 @@ def test_what_jax_has_besides_plain_arrays(jax, tmp_path):
         " (tensor 'a')\nSave outside of jit, grad and the like.",
         "VariableError: the array was given away to a function that may reuse its memory"
         " (donate_argnums) (tensor 'a')\nSave what that function returned.",
+        "VariableError: the array is only described, and has no value (tensor 'a')\n"
+        "What jax.eval_shape gives can be loaded, not saved.",
         "VariableError: the keys of a dict give no names for a checkpoint: expected text, or"
         " whole numbers, all different, got (1, 2)",
         "UnsupportedError: TensorFlow has no dtype of this name: got float8_e3m4 (tensor 'a')",

@@ -9,6 +9,8 @@
     ``numpy`` arrays       as they are                     arrays of numpy
     numbers of Python      scalars of the dtype that JAX   numbers of Python
                            gives them
+    what describes an      nothing: it has no value        arrays of JAX, with its sharding
+    array (``eval_shape``)
     ====================== =============================== ==============================
 
 All dtypes that TensorFlow has are kept, bfloat16 and float8 among them.
@@ -31,8 +33,8 @@ Array = np.ndarray[Any, Any]
 
 
 def is_value(value: Any) -> bool:
-    """Whether this is an array of JAX's, or of PRNG keys."""
-    return isinstance(value, jax.Array)
+    """Whether this is an array of JAX's, or of PRNG keys, or what describes one."""
+    return isinstance(value, (jax.Array, jax.ShapeDtypeStruct))
 
 
 def is_key(value: Any) -> bool:
@@ -73,6 +75,9 @@ def array_of(value: Any, name: str) -> Array:
     if isinstance(value, jax.core.Tracer):
         raise VariableError("inside a function that JAX transforms there are no values to save",
                             tensor=name, hint="Save outside of jit, grad and the like.")
+    if isinstance(value, jax.ShapeDtypeStruct):
+        raise VariableError("the array is only described, and has no value", tensor=name,
+                            hint="What jax.eval_shape gives can be loaded, not saved.")
     if is_key(value):
         return array_of(jax.random.key_data(value), name)
     if isinstance(value, jax.Array):
@@ -99,8 +104,11 @@ def _is_committed(value: Any) -> bool:
 def like(old: Any, array: Array) -> Any:
     """A value of the same kind, in the same place of the machine, with other numbers."""
     if is_key(old):
-        data = like(jax.random.key_data(old), array)
+        data = like(jax.random.key_data(old), array) if isinstance(
+            old, jax.Array) else jax.device_put(array, old.sharding)
         return jax.random.wrap_key_data(data, impl=jax.random.key_impl(old))
+    if isinstance(old, jax.ShapeDtypeStruct):
+        return jax.device_put(array, old.sharding)
     if isinstance(old, jax.Array):
         return jax.device_put(array, old.sharding if _is_committed(old) else None)
     if isinstance(old, np.ndarray):

@@ -163,7 +163,7 @@ def find_by_match(source: Source, tree: Any, leaves: Sequence[Leaf], names: Mapp
     choices = Choices(layouts, shapes, classes_of(tree), {leaf.shape for leaf in weighed},
                       stored)
     weights = {weight.name: weight for weight in weights_of(layers, choices)}
-    directly = None if names else _find_directly(source, leaves, weights)
+    directly = None if names or layouts else _find_directly(source, leaves, weights)
     if directly is not None:
         return directly
     there = Side("the tree", {name: ("", weight.shape) for name, weight in weights.items()})

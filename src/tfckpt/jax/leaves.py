@@ -65,6 +65,11 @@ class Leaf(NamedTuple):
         """The shape that it is stored with."""
         return shape_of(self.value)
 
+    @property
+    def is_described(self) -> bool:
+        """Whether there is no value yet, only what it will be like."""
+        return isinstance(self.value, jax.ShapeDtypeStruct)
+
     def array(self) -> Array:
         """It as a read-only array."""
         return array_of(self.value, self.name)

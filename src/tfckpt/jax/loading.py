@@ -50,7 +50,8 @@ def load(tree: Any, path: Path, *, map: Mapping[str, str] | NameMap | Path | Non
 
     Args:
         tree: Nested dicts, lists and tuples of arrays, a ``FrozenDict``, a ``TrainState``, what
-            ``init`` of a linen module returns; or a module of ``flax.nnx``, which is changed.
+            ``init`` of a linen module returns; or a module of ``flax.nnx``, which is changed. What
+            ``jax.eval_shape`` gives will do: no value of the tree is looked at.
         path: A checkpoint of TF1, TF2 or Keras, a SavedModel, or any file that `tfckpt.open`
             reads.
         map: A map file, or the name of one that ships, instead of finding out; its names of the
@@ -103,7 +104,12 @@ def load(tree: Any, path: Path, *, map: Mapping[str, str] | NameMap | Path | Non
         made = with_values(tree, taken.arrays)
     keys = tuple(key for move in finding.moves for key in move.keys)
     return Loaded(made, LoadReport(keys, tuple([_missing(leaf) for leaf in left]), finding.unused,
-                                   notes=(*finding.notes, *taken.notes)))
+                                   notes=(*finding.notes, *taken.notes, *_described(leaves))))
+
+
+def _described(leaves: list[Leaf]) -> list[str]:
+    names = [leaf.name for leaf in leaves if leaf.is_random and leaf.is_described]
+    return [f"random generators have no state yet: {', '.join(names)}"] if names else []
 
 
 def _read_map(given: Mapping[str, str] | NameMap | Path | None) -> Mapping[str, str] | NameMap:
