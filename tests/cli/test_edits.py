@@ -172,6 +172,8 @@ def test_the_other_edits_end_well(tool, make):
     (["reset", EXAMPLE, "-o", "x"],
      "error: nothing says what to reset\nGive --optimizer, --step N, or both.\n"),
     (["convert", EXAMPLE, "-o", "x.weights.h5"],
+     "error: a .weights.h5 of Keras 3 needs the model: names in it are those of its layers\n"),
+    (["convert", EXAMPLE, "-o", "x.h5"],
      "A .weights.h5 is written for a Keras 3 model: --to keras --model MODULE:FUNCTION.\n"),
     (["cast", EXAMPLE, "--dtype", "int8", "-o", "x"], "invalid choice"),
     (["cast", EXAMPLE, "--dtype", "float16", "--include", "(", "-o", "x"],

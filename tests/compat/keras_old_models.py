@@ -127,6 +127,19 @@ def volumes(keras, layers, tf):
     return keras.Model(i, layers.ReLU(1.5, 0.1, 0.2)(x)), [data(2, 4, 4, 4, 2)]
 
 
+def mobile(keras, layers, tf):
+    """A published architecture, with slashes in its names and functions between its layers."""
+    model = keras.applications.MobileNetV3Small(
+        (32, 32, 3), include_top=False, pooling="avg", weights=None)
+    rng = np.random.RandomState(9)
+    for weight in model.weights:
+        if "variance" in weight.name:
+            weight.assign(rng.uniform(0.5, 1.5, weight.shape))
+        elif "mean" in weight.name or "beta" in weight.name:
+            weight.assign(rng.standard_normal(weight.shape) * 0.1)
+    return model, [data(1, 32, 32, 3)]
+
+
 def shared(keras, layers, tf):
     """One layer called three times, on what others make of it."""
     dense, cell = layers.Dense(4, activation="elu"), layers.LSTM(4)

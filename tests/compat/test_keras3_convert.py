@@ -15,7 +15,7 @@ from tfckpt.convert.strip import strip
 ZOO = SHARED / "fixtures" / "keras" / "tf2.15"
 ZOO_NAMES = sorted(path.name for path in ZOO.iterdir()) if ZOO.is_dir() else []
 OLD_MODELS = ("recurrent", "frames", "attending", "functions", "nested", "deferred", "numbers",
-              "volumes", "shared", "half")
+              "volumes", "shared", "half", "mobile")
 
 # --------------------------------------------------------------------------------- optimizers
 
@@ -279,7 +279,7 @@ def test_a_config_beside_the_weights_is_the_model_and_tells_its_layers_apart(
     folder = old_models[0] / "shared"
     assert convert(folder / "weights", "-o", tmp_path / "a.weights.h5") == (0, (
         f"model: made from the config in {folder / 'model.json'}\n"
-        "5 of 5 model weights loaded (5 by order).\n"
+        "5 of 5 model weights loaded (5 by config).\n"
         f"{folder / 'weights'} -> {tmp_path / 'a.weights.h5'}\n"
         "verified: 5 of 5 weights bit-equal after reload\n"), "")
 
@@ -313,6 +313,14 @@ def test_the_command_takes_the_optimizer_along(trained, convert, tmp_path):
         " one row of an embedding several times; the others square the sum.\n"
         f"{source} -> {target}\n"
         "verified: 20 of 20 weights and values of the optimizer bit-equal after reload\n"), "")
+
+
+def test_a_config_of_tensorflow_1(tmp_path, torch_keras, tf115):
+    wanted = tf115("save_in_tf1", "keras_snippets", folder=tmp_path)
+    for file in ("weights", "weights.h5"):
+        got = torch_keras("revive", "keras_snippets", file=tmp_path / "tf1" / "model.json",
+                          path=tmp_path / "tf1" / file)
+        assert far(got, wanted) < 1e-5, file
 
 
 def test_weights_of_cudnn_become_what_keras_2_makes_of_them(tmp_path, torch_keras, tf215):

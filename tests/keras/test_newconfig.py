@@ -9,6 +9,7 @@ from tfckpt.keras.newconfig import new_layer, plain
 from tfckpt.keras.oldops import call_operation
 
 ZEROS = {"class_name": "Zeros", "config": {}}
+OLD_ZEROS = {"class_name": "Zeros", "config": {"dtype": "float32"}}  # of TensorFlow 1.15
 
 LAYERS = [
     ({"class_name": "LSTM", "config": {"units": 2, "time_major": False}},
@@ -28,7 +29,7 @@ LAYERS = [
     ({"class_name": "SeparableConv2D", "config": {"kernel_initializer": ZEROS, "filters": 2}},
      ("SeparableConv2D", {"filters": 2})),
     ({"class_name": "Dense", "config": {
-        "bias_initializer": ZEROS, "activation": "softmax_v2",
+        "bias_initializer": OLD_ZEROS, "activation": "softmax_v2",
         "dtype": {"class_name": "Policy", "config": {"name": "mixed_float16"}}}},
      ("Dense", {"bias_initializer": {"module": "keras.initializers", **ZEROS,
                                      "registered_name": None},

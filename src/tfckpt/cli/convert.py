@@ -81,7 +81,7 @@ def add_arguments(parser: ArgumentParser) -> None:
                              " name-based, in one file of the V1 format; legacy, keras2, keras3:"
                              " object-based, with the optimizer's state as Keras before 2.11,"
                              " until 2.15, and 3 has it; keras: a .weights.h5 of the Keras 3"
-                             " model that --model makes")
+                             " model that --model makes, as that ending means too")
     target.add_argument("--like", metavar="TEMPLATE",
                         help="a checkpoint that has the keys and the object graph that are wanted")
     parser.add_argument("-o", "--output", required=True, metavar="DST",
@@ -249,6 +249,8 @@ def _has_optimizer(options: Namespace) -> bool:
 
 def run(options: Namespace) -> int:
     """Convert it."""
+    if not (options.to or options.like) and options.output.endswith(".weights.h5"):
+        options.to = "keras"  # only Keras 3 calls its files so
     _check_target(options)
     if options.to == "keras":
         from tfckpt.cli.models import run_model  # deferred, as above

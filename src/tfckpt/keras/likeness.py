@@ -25,7 +25,7 @@ from typing import Literal, NamedTuple
 
 from tfckpt.keras.leaves import find_weights, fits
 from tfckpt.keras.program import Part, is_automatic
-from tfckpt.keras.saved import Saved
+from tfckpt.keras.saved import Saved, new_name
 
 __all__ = ["Alike", "Group", "How", "Likeness", "compare"]
 
@@ -208,7 +208,7 @@ def _by_name(olds: Sequence[Saved], news: Sequence[Part]) -> list[tuple[Part, Sa
     mine = Counter(new.name for new in news if not is_automatic(new.layer))
     named: dict[str, list[Saved]] = {}
     for old in olds:
-        for word in {*old.words, old.title if old.by_name else ""} & set(mine):
+        for word in _names_of(old) & set(mine):
             named.setdefault(word, []).append(old)
     found = [(new, named[new.name][0]) for new in news
              if mine.get(new.name) == 1 and len(named.get(new.name, ())) == 1]
@@ -241,7 +241,7 @@ def _of_other_ranks(olds: Sequence[Saved], news: Sequence[Part]) -> set[int]:
 
 
 def _names_of(old: Saved) -> frozenset[str]:
-    return old.words | ({old.title} if old.by_name else frozenset())
+    return old.words | ({old.title, new_name(old.title)} if old.by_name else frozenset())
 
 
 def _may_be(old: Saved, new: Part) -> bool:

@@ -183,5 +183,7 @@ def _known(option: str, value: Mapping[str, Any], module: str) -> dict[str, Any]
             "registered_name") not in (None, value["class_name"]):
         raise UnsupportedError(f"{option} is a class of the program's own"
                                f" ({value['class_name']})")
-    return {"module": module, "class_name": value["class_name"],
-            "config": value.get("config") or {}, "registered_name": None}
+    options = {name: item for name, item in (value.get("config") or {}).items()
+               if name != "dtype"}  # which the weight says, since TensorFlow 2
+    return {"module": module, "class_name": value["class_name"], "config": options,
+            "registered_name": None}

@@ -15,14 +15,14 @@ from tfckpt.core.discovery import as_path
 from tfckpt.core.source import Source
 from tfckpt.errors import CheckpointError, FormatError, MismatchError, StorageError
 from tfckpt.format import proto
+from tfckpt.keras.oldops import OPERATIONS, is_operation
 from tfckpt.keras.saved import Saved
 from tfckpt.keras.wiring import COMMUTATIVE, Graph, Wire, chain, colours, layer_kind
 
 __all__ = ["colours_of", "find_config", "read_config"]
 
 _BESIDE = ("model.json", "config.json", "model_config.json", "architecture.json")
-_CALLS = {"tf.__operators__.add": "Add", "tf.math.add": "Add", "tf.math.multiply": "Multiply",
-          "tf.math.maximum": "Maximum", "tf.math.minimum": "Minimum"}
+_CALLS = {"__operators__.getitem": "GetItem", "math.abs": "Absolute"}  # others go by their names
 
 
 def read_config(config: str | os.PathLike[str] | Mapping[str, Any]) -> dict[str, Any]:
@@ -128,7 +128,7 @@ def _colour(config: Mapping[str, Any], saved: Saved, above: tuple[Hashable, ...]
     else:
         graph = _graph(config["config"], layers)
     known = colours(graph)
-    for n, item in _objects(layers, saved):
+    for n, item in _objects(layers, saved, is_chain=config["class_name"] == "Sequential"):
         layer = layers[n]
         if _is_model(layer):
             _colour(layer, item, (*above, known.get(n)), found)
@@ -140,10 +140,13 @@ def _colour(config: Mapping[str, Any], saved: Saved, above: tuple[Hashable, ...]
             found.setdefault(id(item), (*above, known[n]))
 
 
-def _objects(layers: Sequence[Mapping[str, Any]], saved: Saved) -> list[tuple[int, Saved]]:
+def _objects(layers: Sequence[Mapping[str, Any]], saved: Saved, *, is_chain: bool
+             ) -> list[tuple[int, Saved]]:
     """Number and saved object of each layer of a config."""
     objects = saved.every_layer or []
     if not saved.by_name:
+        if is_chain and len(objects) == len(layers) + 1 and not objects[0].weights:
+            objects = objects[1:]  # TensorFlow 1 saved the input, which isn't in the config
         if len(objects) != len(layers):
             raise MismatchError("the config is that of another model",
                                 expected=f"{len(objects)} layers", got=len(layers))
@@ -178,9 +181,14 @@ def _graph(config: Mapping[str, Any], layers: Sequence[Mapping[str, Any]]) -> Gr
 
 
 def _class(layer: Mapping[str, Any]) -> str:
+    """The class of a layer, or of the operation that a function is in Keras 3."""
     function = layer["config"].get("function")
     name = str(layer["class_name"])
-    return _CALLS.get(function, name) if isinstance(function, str) else name
+    if not isinstance(function, str) or not is_operation(name):
+        return name
+    if function in OPERATIONS and function not in _CALLS:
+        return "".join(map(str.capitalize, OPERATIONS[function].name.split("_")))
+    return _CALLS.get(function, name)
 
 
 def _ends(value: Any) -> list[Any]:
@@ -200,12 +208,11 @@ def _calls(node: Any) -> list[tuple[str, int]]:
         node = [node]
     found = []
     for item in node:
-        if item[0] == "_CONSTANT_VALUE":
-            continue
-        found.append((item[0], item[1]))
-        arguments = (item[3] if len(item) > 3 else {}).values()
-        found += [(value[0], value[1]) for value in arguments
-                  if isinstance(value, list) and list(map(type, value)) == [str, int, int]]
+        if item[0] != "_CONSTANT_VALUE":
+            found.append((item[0], item[1]))
+        arguments = item[3] if len(item) > 3 else {}
+        found += [(value[0], value[1]) for name, value in arguments.items() if name != "mask"
+                  and isinstance(value, list) and list(map(type, value)) == [str, int, int]]
     return found
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from tfckpt.errors import UnsupportedError
 from tfckpt.keras.newconfig import INNER, NewLayer, is_model_config, new_layer, plain
 from tfckpt.keras.oldops import OPERATIONS, call_operation, is_operation
+from tfckpt.keras.saved import new_name
 
 __all__ = ["HINT", "revive"]
 
@@ -21,6 +22,7 @@ Config = Mapping[str, Any]
 _RECURRENT = ("LSTM", "GRU", "SimpleRNN", "RNN", "Bidirectional", "ConvLSTM1D", "ConvLSTM2D",
               "ConvLSTM3D")
 
+_SHOWN = 10  # of the layers that are refused
 _PROGRAMS = ("TFSMLayer", "TorchModuleWrapper", "FlaxLayer", "JaxLayer", "Lambda")
 
 
@@ -38,8 +40,9 @@ def revive(config: Config, file: str | None = None) -> Any:
     config = plain(dict(config))
     problems = list(dict.fromkeys(_problems(config)))
     if problems:
-        raise UnsupportedError("Keras 3 makes no model of this config: " + "; ".join(problems),
-                               file=file, hint=HINT)
+        more = f"; and {len(problems) - _SHOWN} more" if len(problems) > _SHOWN else ""
+        raise UnsupportedError("Keras 3 makes no model of this config: "
+                               + "; ".join(problems[:_SHOWN]) + more, file=file, hint=HINT)
     try:
         return _model(config)
     except _NotMadeError as error:
@@ -157,8 +160,7 @@ def _layer(config: Config) -> Any:
 
 
 def _name(config: Config) -> Any:
-    """A layer's name; Keras 3 takes no slashes in it."""
-    return str(config["name"]).replace("/", "_") if config.get("name") else None
+    return new_name(str(config["name"])) if config.get("name") else None
 
 
 def _call(config: Config, function: Any, *args: Any, **options: Any) -> Any:

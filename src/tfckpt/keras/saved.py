@@ -10,7 +10,7 @@ from tfckpt.core.index import Entry
 from tfckpt.core.source import Source
 from tfckpt.keras.program import plain_attribute
 
-__all__ = ["Saved", "saved_in_graph", "saved_in_groups"]
+__all__ = ["Saved", "new_name", "saved_in_graph", "saved_in_groups"]
 
 # Edges of SavedModels and of optimizers: ways to what hangs elsewhere too, or to no weights.
 _ASIDE = frozenset({"root", "variables", "trainable_variables", "keras_api", "signatures",
@@ -74,10 +74,26 @@ class Saved:
 
     @cached_property
     def words(self) -> frozenset[str]:
-        """Parts of scopes that the full names of all its variables have in common."""
-        names = [frozenset(item.full_name.split("/")[:-1]) for item in self.weights
-                 if "/" in item.full_name]
-        return frozenset.intersection(*names) if names else frozenset()
+        """Parts of scopes that the full names of all its variables have in common.
+
+        And the whole scope as Keras 3 would call it, whose names have no slashes.
+        """
+        scopes = {item.full_name.rpartition("/")[0] for item in self.weights
+                  if "/" in item.full_name}
+        if not scopes:
+            return frozenset()
+        words = frozenset.intersection(*(frozenset(scope.split("/")) for scope in scopes))
+        return words | ({new_name(*scopes)} if len(scopes) == 1 else frozenset())
+
+
+def new_name(name: str) -> str:
+    """A layer's name as Keras 3 allows it.
+
+    Example:
+        >>> new_name("block_1/dense")
+        'block_1_dense'
+    """
+    return name.replace("/", "_")
 
 
 def saved_in_graph(source: Source) -> list[Saved]:

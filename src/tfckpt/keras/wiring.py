@@ -25,6 +25,7 @@ _TELLING = ("units", "filters", "kernel_size", "strides", "padding", "activation
             "center", "scale", "target_shape", "size", "n")
 _MOST_SWAPS = 2000
 # What Keras 2 called otherwise.
+_WORDS = {"swish": "silu", "softmax_v2": "softmax"}
 _CLASSES = {"Model": "Functional", "CuDNNLSTM": "LSTM", "CuDNNGRU": "GRU"}
 
 
@@ -74,7 +75,7 @@ def read_graph(model: Any) -> tuple[Graph, list[Any]]:
             layer, index = _history(waiting[-1])
             node = layer._inbound_nodes[index]  # noqa: SLF001  # Keras has no public way
             stops = node.is_input or id(waiting[-1]) in ends
-            inputs = [] if stops else node.input_tensors
+            inputs = [] if stops else _inputs_of(node)
             missing = [item for item in inputs if _use(item) not in places]
             if missing:
                 waiting += missing
@@ -93,6 +94,13 @@ def read_graph(model: Any) -> tuple[Graph, list[Any]]:
              for n, layer in enumerate(layers)}
     return Graph(wires, outputs, kinds, frozenset(
         n for n, layer in enumerate(layers) if type(layer).__name__ in COMMUTATIVE)), layers
+
+
+def _inputs_of(node: Any) -> list[Any]:
+    """What a call takes, without masks: the generations pass these on in different ways."""
+    mask = node.arguments.kwargs.get("mask")
+    masks = {id(item) for item in (mask if isinstance(mask, (list, tuple)) else (mask,))}
+    return [tensor for tensor in node.input_tensors if id(tensor) not in masks]
 
 
 def chain(layers: Sequence[tuple[str, Mapping[str, Any]]]) -> Graph:
@@ -133,8 +141,14 @@ def layer_kind(class_name: str, config: Mapping[str, Any]) -> Hashable:
     below = (layer_kind(str(inner.get("class_name", "")), inner.get("config", {})),) \
         if isinstance(inner, dict) and isinstance(inner.get("config"), dict) else ()
     class_name = _CLASSES.get(class_name, class_name)
-    return (class_name, *((name, _plain(config[name])) for name in _TELLING if name in config),
-            *below)
+    told = ((name, _plain(config[name])) for name in _TELLING if name in config)
+    return (class_name, *(item for item in told if not _is_usual(*item)), *below)
+
+
+def _is_usual(name: str, value: Hashable) -> bool:
+    """Whether an option says nothing; one generation has it for layers that it is no option of."""
+    ones = set(value) if isinstance(value, tuple) else {value}
+    return name in ("groups", "dilation_rate") and ones == {"1"}
 
 
 def _plain(value: Any) -> Hashable:
@@ -143,7 +157,7 @@ def _plain(value: Any) -> Hashable:
     if isinstance(value, (list, tuple)):
         items = tuple(_plain(item) for item in value)
         return items[0] if len(items) == 1 else items
-    return round(value, 6) if isinstance(value, float) else str(value)
+    return round(value, 6) if isinstance(value, float) else _WORDS.get(str(value), str(value))
 
 
 def layer_order(graph: Graph, swap: tuple[int, int, int] | None = None) -> list[int]:

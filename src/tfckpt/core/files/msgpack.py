@@ -253,7 +253,8 @@ def check(plan: Plan) -> None:
         UnsupportedError: With the tensors.
         MissingDependencyError: msgpack isn't installed.
     """
-    refuse_dtypes(plan, FLAX_NAMES, "msgpack", "--to safetensors and --to npz hold more.")
+    refuse_dtypes(plan, FLAX_NAMES, "msgpack",
+                  "--to safetensors holds float8, --to npz strings.")
     refuse_names(plan, "msgpack")
     nest({output.key: None for output in plan.outputs})
     _msgpack()
