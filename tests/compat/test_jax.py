@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import live
 import numpy as np
 import pytest
@@ -214,9 +216,10 @@ def test_the_page_does_what_it_says(jax, tmp_path):
         "blocks": 3, "failed": 0, "said": ""}
 
 
-def test_without_jax_the_error_says_what_to_install():
+def test_without_jax_the_error_says_what_to_install(monkeypatch):
     import tfckpt.jax
 
+    monkeypatch.setitem(sys.modules, "jax", None)  # as if it weren't installed
     with pytest.raises(MissingDependencyError) as raised:
         tfckpt.jax.load({}, "nowhere")
     assert str(raised.value) == ("trees of JAX's need JAX\nRun: pip install 'tfckpt[jax]'")
