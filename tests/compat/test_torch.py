@@ -155,7 +155,7 @@ def test_all_kinds_of_layers_are_loaded(torch, keras2):
     lines = found["report"].splitlines()
     assert [line.split(":")[1].strip() for line in lines if line.startswith("layout:")] == [
         "same", "dense", "lstm_bias", "gru_kernel", "gru_bias", "rnn_bias", "qkv", "qkv_bias",
-        "heads_out", "conv", "depthwise", "flattened(4,4)"]
+        "heads_out", "heads_in", "conv", "depthwise", "flattened(4,4)"]
     assert lines[-1] == ("note: emb.weight, out.weight are one tensor, which is one variable")
 
 
@@ -170,11 +170,17 @@ def test_cells_of_tensorflow_1_are_told_by_their_shapes(torch, tf1):
         for name, cell in (("rnn", "basic_lstm_cell"), ("two", "lstm_cell"))]
 
 
-@pytest.mark.parametrize("kind", ["Kinds", "Images"])
-def test_keras_3_keeps_kernels_under_other_attributes(torch, tf221, tmp_path, kind):
-    path = tf221("save", module="torch_keras_snippets", folder=str(tmp_path), kind=kind,
-                 given=torch("some_inputs", kind=kind))
-    assert torch("load_tf", kind=kind, path=path, told=True)["far"] < 1e-5
+def test_keras_3_keeps_kernels_under_other_attributes(torch, tf221, tmp_path):
+    def saved(kind):
+        return tf221("save", module="torch_keras_snippets", folder=str(tmp_path), kind=kind,
+                     given=torch("some_inputs", kind=kind))
+
+    assert torch("load_tf", kind="Images", path=saved("Images"), told=True)["far"] < 1e-5
+    # TensorFlow 2.21 leaves the cells in a list of Keras 3's out of the checkpoint.
+    found = torch("load_tf", kind="Kinds", path=saved("Kinds"), told=True, allow_missing="^deep")
+    missing = [line for line in found["report"].splitlines() if line.startswith("missing:")]
+    assert len(missing) == 6
+    assert all(line.startswith("missing: deep.") for line in missing)
 
 
 @pytest.mark.parametrize(("kind", "style"), [("ResNet", "tf2"), ("Cells", "tf1")])

@@ -52,7 +52,10 @@ class Kinds(tf.keras.Model):
         self.gru = layers.GRU(5, return_sequences=True)
         self.both = layers.Bidirectional(layers.LSTM(4, return_sequences=True))
         self.rnn = layers.SimpleRNN(8, return_sequences=True)
+        self.deep = layers.RNN(layers.StackedRNNCells([layers.LSTMCell(8), layers.LSTMCell(8)]),
+                               return_sequences=True)
         self.mha = layers.MultiHeadAttention(2, 4)
+        self.cross = layers.MultiHeadAttention(2, 4)
         self.norm = layers.LayerNormalization(epsilon=1e-5)
         self.conv = layers.Conv1D(6, 3)
         self.depthwise = layers.DepthwiseConv2D(3, depth_multiplier=2, activation="relu")
@@ -62,8 +65,9 @@ class Kinds(tf.keras.Model):
 
     def call(self, words, image):
         x = self.rnn(self.both(self.gru(self.lstm(self.emb(words)))))
-        x = self.norm(x + self.mha(x, x))
+        x = self.norm(self.deep(x) + self.mha(x, x))
         image = tf.transpose(image, [0, 2, 3, 1])
+        x = x + self.cross(x, image[:, 0])
         line = tf.reduce_mean(self.conv(image[:, 0]), [1])
         y = self.fc(self.flatten(self.up(self.depthwise(image))))
         logits = tf.matmul(x, self.emb.embeddings, transpose_b=True)

@@ -58,7 +58,9 @@ class Kinds(nn.Module):
         self.gru = nn.GRU(6, 5, batch_first=True)
         self.both = nn.LSTM(5, 4, batch_first=True, bidirectional=True)
         self.rnn = nn.RNN(8, 8, batch_first=True)
+        self.deep = nn.LSTM(8, 8, num_layers=2, batch_first=True)
         self.mha = nn.MultiheadAttention(8, 2, batch_first=True)
+        self.cross = nn.MultiheadAttention(8, 2, kdim=3, vdim=3, batch_first=True)
         self.norm = nn.LayerNorm(8)
         self.out = nn.Linear(8, 11, bias=False)
         self.out.weight = self.emb.weight
@@ -69,7 +71,9 @@ class Kinds(nn.Module):
 
     def forward(self, words, image):
         x = self.rnn(self.both(self.gru(self.lstm(self.emb(words))[0])[0])[0])[0]
-        x = self.norm(x + self.mha(x, x, x, need_weights=False)[0])
+        x = self.norm(self.deep(x)[0] + self.mha(x, x, x, need_weights=False)[0])
+        memory = image[:, :, 0].transpose(1, 2)
+        x = x + self.cross(x, memory, memory, need_weights=False)[0]
         line = self.conv(image[:, :, 0]).mean(2)
         y = self.fc(torch.tanh(self.up(torch.relu(self.depthwise(image)))).flatten(1))
         return self.out(x) + self.out(y)[:, None] + line.mean()

@@ -1,8 +1,8 @@
 """Variables by the attributes that lead to them, where only underscores differ.
 
 Keras 3 keeps a kernel as ``_kernel``, and that is its key when ``tf.train.Checkpoint`` saves it;
-its DepthwiseConv calls it ``kernel`` too. Attributes prove that two programs are the same only if
-all of them agree: numbers of layers, say, may have been counted otherwise.
+its DepthwiseConv calls it ``kernel`` too. Attributes prove something only if all that a checkpoint
+has are the program's: numbers of layers, say, may have been counted otherwise.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ def same_attributes(side: Side, wanted: Mapping[str, tuple[int, ...]]) -> dict[s
         wanted: Paths of attributes with slashes, and the shapes of what is there.
 
     Returns:
-        Name by key; nothing if one of either side has no partner of its shape.
+        Name by key; nothing if one of the checkpoint's has no partner of its shape.
     """
     paths = {key: parsed.names for key in side.heads if (parsed := parse_object_key(key))
              and parsed.attribute == VARIABLE_VALUE}
     below_root = {key: path[1:] for key, path in paths.items()}
     for stored in (paths, below_root if len({path[:1] for path in paths.values()}) == 1 else {}):
         found = _pairs(stored, wanted)
-        if len(found) == len(side.heads) == len(wanted) and all(
+        if len(found) == len(side.heads) and all(
                 side.heads[key][1] == wanted[name] for key, name in found.items()):
             return found
     return {}
