@@ -314,7 +314,7 @@ def test_state_of_an_optimizer_is_left_out_by_structure(tmp_path):
     assert len(report.plan.outputs) == 7
 
 
-def test_inspect_says_which_map_fits(tmp_path, capsys):
+def test_inspect_and_convert_say_which_map_fits(tmp_path, capsys):
     tensors = {"model/wte": numbers(5, 4), "model/wpe": numbers(6, 4),
                "model/h0/attn/c_attn/w": numbers(1, 4, 12), "model/h0/attn/c_attn/b": numbers(12)}
     tfckpt.save_file(tensors, tmp_path / "source.npz")
@@ -324,6 +324,11 @@ def test_inspect_says_which_map_fits(tmp_path, capsys):
     for name in ("source.npz", "model.ckpt"):
         assert run(["inspect", str(tmp_path / name)]) == 0
         assert capsys.readouterr().out.endswith(told)
+    report = tfckpt.convert(tmp_path / "model.ckpt", tmp_path / "plain.safetensors")
+    assert report.plan.notes == (
+        "names and layouts are those of OpenAI's GPT-2; --map hf-gpt2 gives those of Hugging Face's"
+        " GPT-2",)
+    assert tfckpt.convert(tmp_path / "model.ckpt", tmp_path / "plain.npz").plan.notes == ()
     tfckpt.convert(tmp_path / "model.ckpt", tmp_path / "m.safetensors", map="hf-gpt2")
     assert run(["inspect", str(tmp_path / "m.safetensors"), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["hints"] == [

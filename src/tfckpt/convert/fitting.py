@@ -11,7 +11,7 @@ from tfckpt.errors import CheckpointError
 if TYPE_CHECKING:
     from tfckpt.convert.namemap import NameMap
 
-__all__ = ["SIGNS", "fitting_maps"]
+__all__ = ["SIGNS", "fitting_maps", "maps_for"]
 
 SIGNS: dict[str, tuple[str, ...]] = {
     "hf-bert": ("bert/embeddings/word_embeddings", "embeddings.word_embeddings.weight",
@@ -44,18 +44,30 @@ def fitting_maps(source: Source) -> list[NameMap]:
     """
     full_names: Collection[str] = {attribute.full_name for node in source.object_graph
                   for attribute in node.attributes} if source.style == "object-based" else ()
-    likely = [name for name, signs in SIGNS.items()
-              if any(sign in source.index or sign in full_names for sign in signs)]
-    if not likely:
+    if not any(sign in source.index or sign in full_names
+               for signs in SIGNS.values() for sign in signs):
         return []
-    # Deferred: most checkpoints are of no model that a map is for.
-    from tfckpt.convert.export import model_names
-    from tfckpt.convert.mapfiles import read_map
-    from tfckpt.convert.resolving import resolve
+    from tfckpt.convert.export import model_names  # deferred: most fit none
 
     try:
-        names = model_names(source)
+        return maps_for(set(model_names(source)))
     except CheckpointError:  # a hint is not worth an error
         return []
+
+
+def maps_for(names: Collection[str]) -> list[NameMap]:
+    """The maps that ship and cover names, each in the direction that leads out of them.
+
+    Example:
+        >>> names = {"bert/embeddings/word_embeddings", "bert/pooler/dense/kernel", "global_step"}
+        >>> [found.name for found in maps_for(names)]
+        ['hf-bert']
+    """
+    likely = [name for name, signs in SIGNS.items() if any(sign in names for sign in signs)]
+    if not likely:
+        return []
+    from tfckpt.convert.mapfiles import read_map  # deferred, as above
+    from tfckpt.convert.resolving import resolve
+
     return [found for name in likely for name_map in [read_map(name)]
             for found in (name_map, name_map.inverted) if not resolve(found, names).problems]

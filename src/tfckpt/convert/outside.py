@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from typing import Literal
 
 from tfckpt.convert.cast import Lost, lost_notes
 from tfckpt.convert.export import ExportOptions, export_metadata, plan_export
+from tfckpt.convert.fitting import maps_for
 from tfckpt.convert.mapfiles import MapChoice, map_of
 from tfckpt.convert.mapped import map_metadata, plan_map
 from tfckpt.convert.running import reloaded, run_plan, run_v1_plan, write_file_plan
@@ -52,6 +54,7 @@ def convert_to_file(src: Path | Source, target: str, file_format: FileFormat,
     with opened(src) as source:
         if mapping is None:
             plan = plan_export(source, options, lost)
+            plan = plan._replace(notes=(*plan.notes, *_hints(plan, file_format)))
             metadata = export_metadata(source, plan)
         else:
             name_map = map_of(mapping)
@@ -102,6 +105,15 @@ def convert_into_checkpoint(src: Path | Source, target: str, to: Literal["tf1", 
             report = reloaded(run_plan(source, plan, target, data=data, overwrite=overwrite,
                                        dry_run=dry_run, progress=progress), "a file")
     return report._replace(plan=_with_losses(report.plan, lost, options))
+
+
+def _hints(plan: Plan, file_format: FileFormat) -> Iterator[str]:
+    """What somebody may have meant who goes to PyTorch without a map."""
+    if file_format.name in ("safetensors", "torch"):
+        for found in maps_for({output.key for output in plan.outputs}):
+            if not found.backwards:
+                yield (f"names and layouts are those of {found.here}; --map {found.name} gives"
+                       f" those of {found.there}")
 
 
 def _with_losses(plan: Plan, lost: dict[str, Lost], options: ExportOptions) -> Plan:
