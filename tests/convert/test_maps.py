@@ -13,6 +13,7 @@ import tfckpt
 from helpers import ROOT, SHARED, needs_shared
 from tfckpt.convert.export import model_names
 from tfckpt.convert.fitting import SIGNS
+from tfckpt.convert.layouts import LAYOUT_NAMES
 from tfckpt.convert.mapfiles import read_map, shipped_names
 from tfckpt.convert.mapform import encode_map, parse_map
 from tfckpt.convert.resolving import resolve
@@ -368,6 +369,12 @@ def test_maps_of_efficientnet_are_what_the_tool_writes(monkeypatch, tmp_path):
         assert file.read_text() == (folder / file.name).read_text(), \
             "run: python tools/make_efficientnet_maps.py"
     assert len(list(tmp_path.iterdir())) == 8
+
+
+def test_every_layout_is_in_the_docs():
+    page = (ROOT / "docs" / "maps.md").read_text(encoding="utf-8")
+    table = page[page.index("### Layouts"):]
+    assert [name for name in LAYOUT_NAMES if f"`{name}" not in table] == []
 
 
 def test_map_that_is_none_is_refused(tmp_path):
