@@ -327,6 +327,7 @@ def train_tf1(folder, keras):
 def train_on(folder, cases):
     """Convert each training and train the next step: weights after it, and what was said."""
     import keras
+    import tfckpt.keras
     from tfckpt.keras.convert_model import convert_model
 
     found = {}
@@ -339,6 +340,11 @@ def train_on(folder, cases):
         again.optimizer.build(again.trainable_variables)
         again.load_weights(file)
         again.train_on_batch(x, y)
+        if not given:  # without a file between
+            direct, _, _ = compiled(keras, optimizer, **options)
+            tfckpt.keras.load_weights(direct, os.path.join(folder, name), optimizer=True)
+            direct.train_on_batch(x, y)
+            assert all(map(np.array_equal, direct.get_weights(), again.get_weights())), name
         found[name] = ([value.tolist() for value in again.get_weights()], report.verified,
                        report.state.title, len(report.state.values), report.state.notes)
     return found
@@ -362,6 +368,25 @@ def untrained(folder, cases):
             found.append(report.state and report.state.title)
         except CheckpointError as error:
             found.append(str(error))
+    return found
+
+
+def load_without_state(folder, cases):
+    """Why an optimizer gets no state, and whether the model is as it was."""
+    import keras
+    import tfckpt.keras
+    from tfckpt.errors import CheckpointError
+
+    found = []
+    for source, kind in cases:
+        built, _ = keras_models.build("named_towers", keras)
+        if kind:
+            built.compile(kind)
+        before = built.get_weights()
+        try:
+            tfckpt.keras.load_weights(built, os.path.join(folder, source), optimizer=True)
+        except CheckpointError as error:
+            found.append([str(error), all(map(np.array_equal, before, built.get_weights()))])
     return found
 
 

@@ -70,6 +70,20 @@ def test_state_that_another_optimizer_has_no_use_for(trained, torch_keras):
         "Leave it behind with --optimizer none."]
 
 
+def test_weights_are_not_loaded_without_the_state_that_was_asked_for(trained, torch_keras):
+    folder, _ = trained
+    plain = folder / "SGD.weights"
+    strip(folder / "SGD", plain)
+    assert torch_keras("load_without_state", "keras_snippets", folder=folder, cases=[
+        ("SGD", None), (plain, "sgd"), ("SGD", "adam")]) == [
+        ["the model isn't compiled, so it has no optimizer: got functional\n"
+         "Compile it before.", True],
+        [f"there is no state of an optimizer (file {plain})\n"
+         "Nothing was loaded; optimizer=False doesn't ask for it.", True],
+        [f"the state of SGD can't become that of Adam (file {folder / 'SGD'})\n"
+         "Leave it behind with --optimizer none.", True]]
+
+
 # ------------------------------------------------------------------------- on the command line
 
 MODULE = '''
@@ -308,7 +322,7 @@ def test_the_command_takes_the_optimizer_along(trained, convert, tmp_path):
     assert convert(source, "--model", "mine:named", "--optimizer", "adam", "--lr", "0.02", "-o",
                    target) == (0, (
         "6 of 6 model weights loaded (6 by name). Unused in checkpoint: 1 other.\n"
-        "optimizer: 14 values of Adam\n"
+        "note: 14 values of the optimizer, Adam, are loaded\n"
         "note: Keras 3 on TensorFlow adds up the squares of a gradient's parts where a batch uses"
         " one row of an embedding several times; the others square the sum.\n"
         f"{source} -> {target}\n"
@@ -345,7 +359,7 @@ def towers():
 
 def otherwise():
     model = towers()
-    model.get_layer("left").activation = keras.activations.sigmoid
+    model.get_layer("left").activation = keras.activations.hard_sigmoid
     return model
 
 
@@ -396,7 +410,9 @@ def test_proof_runs_both_models_on_the_same_input(saved, old_models, tmp_path, t
     assert status == 1
     assert text.startswith("error: the models compute different things; largest difference: 0.")
     assert " (output of [2, 4], random input [2, 4]): expected at most 1e-05 of " in text
-    assert text.endswith("\n--tolerance X accepts larger differences.\n")
+    assert text.endswith(
+        "\nnote: left: hard_sigmoid is x / 6 + 0.5 in Keras 3 and was x / 5 + 0.5 in Keras 2; what"
+        " the model computes will differ\n--tolerance X accepts larger differences.\n")
     assert prove(saved_model, "--model", "proven:otherwise", "--prove", "--tolerance", 5)[0] == 0
 
     assert prove(*pieces) == (2, (

@@ -91,9 +91,6 @@ def _as_text(report: ModelReport, *, verbose: bool) -> list[str]:
     lines = str(report.load).splitlines()
     if verbose:
         lines += [f"  {item.key}  ->  {item.weight}  (by {item.how})" for item in report.load.found]
-    if report.state is not None:
-        lines.append(f"optimizer: {len(report.state.values)} values of {report.state.title}")
-        lines += [f"note: {note}" for note in report.state.notes]
     if report.proof is not None:
         lines.append(str(report.proof))
     if report.verified is None:

@@ -12,7 +12,7 @@ from tfckpt.convert.optimizers.table import KINDS
 from tfckpt.convert.programs import named_in_program
 from tfckpt.convert.proving import Proof
 from tfckpt.core.discovery import as_path
-from tfckpt.errors import MissingDependencyError, StorageError, UnsupportedError
+from tfckpt.errors import MissingDependencyError, ProofError, StorageError, UnsupportedError
 from tfckpt.keras.loading import load_weights, open_old
 from tfckpt.keras.oldconfig import find_config, read_config
 from tfckpt.keras.optimizer_live import OptimizerState, plan_state
@@ -182,19 +182,29 @@ def convert_model(src: Path, dst: Path, model: Any, *,
                            skip_mismatch=skip_mismatch, trust_order=trust_order)
     state = _state(model, as_path(src), loading.report, LikeOptions(
         optimizer, given or {}, allow_missing))
-    loaded = loading.report
-    if state is not None:
-        loaded = loaded._replace(left_aside={
-            role: n for role, n in loaded.left_aside.items() if role != "optimizer"})
+    loaded = loading.report if state is None else state.told(loading.report)
     if dry_run:
-        return ModelReport(loaded, target, state=state, proof=prove and prove(model))
+        return ModelReport(loaded, target, state=state, proof=_proven(model, prove, loaded))
     if state is not None:
         state.assign()
     with placed(target) as waiting:
         model.save_weights(waiting)
         verified = _compare(model, waiting, target, state)
-        proof = prove and prove(model)
+        proof = _proven(model, prove, loaded)
     return ModelReport(loaded, target, verified, state, proof)
+
+
+def _proven(model: Any, prove: Callable[[Any], Proof] | None, loaded: LoadReport) -> Proof | None:
+    """The proof, if it is asked for; what is known to differ is told if it fails.
+
+    Raises:
+        ProofError: The models compute different things.
+    """
+    try:
+        return prove(model) if prove else None
+    except ProofError as error:
+        error.hint = "\n".join([*(f"note: {note}" for note in loaded.notes), error.hint or ""])
+        raise
 
 
 def _state(model: Any, src: str, loaded: LoadReport, options: LikeOptions
@@ -218,7 +228,8 @@ def _state(model: Any, src: str, loaded: LoadReport, options: LikeOptions
             raise UnsupportedError("the model isn't compiled, so it has no optimizer", got=kind,
                                    hint="Have the function compile it.")
         model.compile(optimizer=getattr(keras.optimizers, name)())
-    state = plan_state(model, src, loaded, options)
+    with open_old(src) as source:
+        state = plan_state(model, source, loaded, options)
     if state is None and asked:
         raise UnsupportedError("there is no state of an optimizer", file=src)
     return state

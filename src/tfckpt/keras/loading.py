@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from tfckpt.convert.like import LikeOptions
 from tfckpt.core.discovery import as_path
 from tfckpt.core.opening import open_source
 from tfckpt.core.source import Source
@@ -15,6 +16,7 @@ from tfckpt.errors import MismatchError, UnsupportedError
 from tfckpt.keras.building import when_built
 from tfckpt.keras.finding import Choice, find
 from tfckpt.keras.legacy_h5 import LegacyH5, is_legacy_h5
+from tfckpt.keras.optimizer_live import OptimizerState, plan_state
 from tfckpt.keras.program import check_model, is_built
 from tfckpt.keras.reports import LoadReport
 from tfckpt.keras.values import assign_values, changed_layers, read_values
@@ -65,7 +67,7 @@ def load_weights(model: Any, path: str | os.PathLike[str], *,
                  config: str | os.PathLike[str] | Mapping[str, Any] | None = None,
                  root: str | None = None, allow_missing: bool | str = False,
                  allow_unused: bool | str = False, skip_mismatch: bool = False,
-                 trust_order: bool = False) -> Loading:
+                 trust_order: bool = False, optimizer: bool = False) -> Loading:
     """Load old weights into a Keras 3 model: all of them, or none and a table that says why.
 
     Takes checkpoints of TF1 and TF2, what ``save_weights`` of Keras 2 wrote, SavedModels and legacy
@@ -85,6 +87,8 @@ def load_weights(model: Any, path: str | os.PathLike[str], *,
         skip_mismatch: Whether weights whose tensor has another shape keep their values.
         trust_order: Whether layers of equal shape that nothing else tells apart are taken in
             the model's order. Say so only if the program makes its layers as it did then.
+        optimizer: Whether the optimizer of a compiled model gets the checkpoint's state too, from
+            whatever generation of Keras or TF1.
 
     Returns:
         What was found. ``print`` it: how many weights by which evidence.
@@ -99,7 +103,7 @@ def load_weights(model: Any, path: str | os.PathLike[str], *,
     names = _names(map)
     choice = Choice(names, config, root, trust_order)
     load = functools.partial(_load, model, path, choice, allow_missing, allow_unused,
-                             skip_mismatch)
+                             skip_mismatch, optimizer)
     if is_built(model):
         return Loading(load())
     open_old(path).close()  # that it can't be opened shouldn't come out only later
@@ -121,7 +125,7 @@ def _names(given: Mapping[str, str] | str | os.PathLike[str] | None) -> Mapping[
 
 
 def _load(model: Any, path: str | os.PathLike[str], choice: Choice, allow_missing: bool | str,
-          allow_unused: bool | str, skip_mismatch: bool) -> LoadReport:
+          allow_unused: bool | str, skip_mismatch: bool, optimizer: bool) -> LoadReport:
     with open_old(path) as source:
         finding = find(source, model, choice)
         report = finding.report
@@ -132,8 +136,20 @@ def _load(model: Any, path: str | os.PathLike[str], choice: Choice, allow_missin
         if not rest.ok:
             raise _refusal(rest, source)
         values, notes = read_values(source, finding.pairs)
+        state = _state(model, source, report, bool(allow_missing)) if optimizer else None
         assign_values(model, values)
+    if state is not None:
+        state.assign()
+        report = state.told(report)
     return report._replace(notes=(*report.notes, *notes, *changed_layers(model)))
+
+
+def _state(model: Any, source: Source, report: LoadReport, allow_missing: bool) -> OptimizerState:
+    state = plan_state(model, source, report, LikeOptions(allow_missing=allow_missing))
+    if state is None:
+        raise UnsupportedError("there is no state of an optimizer", file=source.prefix,
+                               hint="Nothing was loaded; optimizer=False doesn't ask for it.")
+    return state
 
 
 def _allowed(rule: bool | str, name: str) -> bool:

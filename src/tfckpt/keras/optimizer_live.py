@@ -22,7 +22,6 @@ from tfckpt.errors import UnsupportedError
 from tfckpt.format.dtypes import dtype_named
 from tfckpt.keras.convert_h5 import read_output
 from tfckpt.keras.legacy_h5 import LegacyH5
-from tfckpt.keras.loading import open_old
 from tfckpt.keras.program import read_program
 from tfckpt.keras.reports import LoadReport
 
@@ -45,6 +44,13 @@ class OptimizerState(NamedTuple):
     values: tuple[tuple[Any, np.ndarray[Any, Any]], ...]
     notes: tuple[str, ...]
 
+    def told(self, report: LoadReport) -> LoadReport:
+        """A report that says so."""
+        aside = {role: n for role, n in report.left_aside.items() if role != "optimizer"}
+        return report._replace(left_aside=aside, notes=(
+            *report.notes, f"{len(self.values)} values of the optimizer, {self.title}, are loaded",
+            *self.notes))
+
     def assign(self) -> None:
         """Give the optimizer's variables their values."""
         for variable, value in self.values:
@@ -56,16 +62,16 @@ def has_state(source: Source) -> bool:
     return not isinstance(source, LegacyH5) and bool(read_anatomy(source).optimizers)
 
 
-def plan_state(model: Any, path: str, loaded: LoadReport, options: LikeOptions
+def plan_state(model: Any, source: Source, loaded: LoadReport, options: LikeOptions
                ) -> OptimizerState | None:
     """What a compiled model's optimizer gets from a checkpoint.
 
     Its slots are made if it has none yet; nothing is assigned.
 
     Args:
-        model: A compiled model whose weights were loaded.
-        path: The checkpoint.
-        loaded: Which tensor each weight was loaded from.
+        model: A compiled model.
+        source: The checkpoint.
+        loaded: Which tensor each weight is loaded from.
         options: Which optimizer it is where names can't tell, values that are given, and
             whether slots that the checkpoint doesn't have stay as they are made.
 
@@ -74,21 +80,23 @@ def plan_state(model: Any, path: str, loaded: LoadReport, options: LikeOptions
 
     Raises:
         MismatchError: Slots would stay empty; with all of them.
-        UnsupportedError: The optimizers don't keep the same.
+        UnsupportedError: The optimizers don't keep the same, or the model isn't compiled.
     """
-    with open_old(path) as source:
-        if not has_state(source):
-            return None
-        live = _LiveOptimizer(model)
-        old = (read_parts(source, options.optimizer) if options.optimizer in KINDS else
-               read_anatomy(source, live.kind.name))
-        keys = {key.partition("/.ATTRIBUTES/")[0]: key for key in source.index}
-        pairs = tuple(Pair(keys[item.key], item.weight, "map") for item in loaded.found)
-        plan = plan_like(source, live, MatchReport(source.prefix, live.prefix, pairs), options,
-                         (old, Anatomy((), (live.optimizer,), {}, ())))
-        values = tuple((live.variables[output.key], read_output(source, output))
-                       for output in plan.outputs)
-        return OptimizerState(live.optimizer.title, values, plan.notes)
+    if getattr(model, "optimizer", None) is None:
+        raise UnsupportedError("the model isn't compiled, so it has no optimizer", got=model.name,
+                               hint="Compile it before.")
+    if not has_state(source):
+        return None
+    live = _LiveOptimizer(model)
+    old = (read_parts(source, options.optimizer) if options.optimizer in KINDS else
+           read_anatomy(source, live.kind.name))
+    keys = {key.partition("/.ATTRIBUTES/")[0]: key for key in source.index}
+    pairs = tuple(Pair(keys[item.key], item.weight, "map") for item in loaded.found)
+    plan = plan_like(source, live, MatchReport(source.prefix, live.prefix, pairs), options,
+                     (old, Anatomy((), (live.optimizer,), {}, ())))
+    values = tuple((live.variables[output.key], read_output(source, output))
+                   for output in plan.outputs)
+    return OptimizerState(live.optimizer.title, values, plan.notes)
 
 
 class _LiveOptimizer(Source):
