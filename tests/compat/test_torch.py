@@ -201,8 +201,10 @@ def test_what_does_not_fit_is_said_and_not_loaded(torch):
                  "  alike:   bias [4], kernel [4,4]: which is which?\n"
                  "             left, right\n"
                  "             first, second\n"
-                 "Nothing was loaded. names={stored: tensor} names pairs. map_to_fill_in() of the"
-                 " error's report makes one to fill in; trust_order=True takes them in order.",
+                 "Nothing was loaded. names={stored: tensor} names pairs, map= takes rules for"
+                 " many. map_to_fill_in() of the error's report makes one to fill in;"
+                 " trust_order=True takes in order those that are only counted.",
+        "uncounted": True,
         "to fill in": {"left/kernel": "? first.weight, second.weight",
                        "left/bias": "? first.bias, second.bias",
                        "right/kernel": "? first.weight, second.weight",
@@ -220,8 +222,9 @@ def test_what_does_not_fit_is_said_and_not_loaded(torch):
             "  missing: second.bias [4]: nothing in the checkpoint is like it\n"
             "  differs: second.weight (kernel) float32 [4,4]: second/kernel is float32 [4,3]\n"
             "  unused:  third/gain: nothing in the module is like it\n"
-            "Nothing was loaded. names={stored: tensor} names pairs. allow_missing=True keeps the"
-            " module's own values. allow_unused=True leaves tensors behind.",
+            "Nothing was loaded. names={stored: tensor} names pairs, map= takes rules for many."
+            " allow_missing=True keeps the module's own values. allow_unused=True leaves tensors"
+            " behind.",
         "partly": "2 tensors of Pair loaded (2 by name).\n"
                   "layout:  dense: first.weight\n"
                   "layout:  same: first.bias\n"

@@ -12,6 +12,7 @@ from tfckpt.core.matching import Group, Side
 __all__ = ["Members", "members", "pairs_in_order"]
 
 _NUMBER = re.compile(r"(\d+)")
+_COUNT = re.compile(r"[-_]?\d+")
 
 
 class Members(NamedTuple):
@@ -34,8 +35,12 @@ def members(a: Side, b: Side, group: Group) -> Members:
 
 
 def pairs_in_order(group: Members) -> list[tuple[str, str]]:
-    """Keys of both sides, the layers taken one after another; nothing if they don't pair."""
-    if len(group.a) != len(group.b):
+    """Keys of both sides, the layers taken one after another; nothing if they don't pair.
+
+    A checkpoint has its tensors in the order of their names. That says when they were made only
+    where names differ by nothing but numbers.
+    """
+    if len(group.a) != len(group.b) or len({_COUNT.sub("", title) for title in group.a}) != 1:
         return []
     both = list(zip(group.a.values(), group.b.values(), strict=True))
     if any(old.keys() != new.keys() for old, new in both):

@@ -51,9 +51,9 @@ def load(module: nn.Module, path: Path, *, map: NameMap | Path | None = None,  #
         allow_unused: Likewise, whether the checkpoint's model may have more.
         cast: Whether numbers of another precision are cast to the module's; the report says which.
         ema: ``"use"`` to load moving averages in the place of the variables.
-        trust_order: Whether layers of equal weights that nothing else tells apart are taken in
-            order: the module's, and the natural one of the checkpoint's names. Say so only if the
-            program made its layers in the order of the module.
+        trust_order: Whether layers of equal weights that nothing else tells apart, and whose names
+            in the checkpoint differ only by numbers, are taken in the order of these and of the
+            module. Say so only if the program made its layers as the module does.
 
     Returns:
         What was loaded, by which evidence and in which layout. ``print`` it; ``table()`` has all.
@@ -115,10 +115,10 @@ def _refusal(report: LoadReport, finding: Finding, source: Source) -> MismatchEr
     if finding.by_map:
         hint += " What is missing has no rule in the map." if report.missing else ""
     elif report.unsure or report.missing or report.unused:
-        hint += " names={stored: tensor} names pairs."
+        hint += " names={stored: tensor} names pairs, map= takes rules for many."
     if report.unsure:
         hint += (" map_to_fill_in() of the error's report makes one to fill in; trust_order=True"
-                 " takes them in order.")
+                 " takes in order those that are only counted.")
     if report.missing:
         hint += " allow_missing=True keeps the module's own values."
     if report.unused:
