@@ -205,10 +205,14 @@ def sharded(folder):
     first, second = make_one(1.0), make_one(0.0)
     same = same_files(folder, {"emb": first})
     tfckpt.Checkpoint(emb=second).read(os.path.join(folder, "theirs")).assert_consumed()
+    others = ShardedVariable([tf.Variable([[0.0, 0.0]], name=f"emb/part_{n}") for n in range(3)],
+                             name="emb")
+    tfckpt.Checkpoint(emb=others).read(os.path.join(folder, "theirs")).assert_consumed()
     by_name = tfckpt.Saver({"emb": first}).save(None, os.path.join(folder, "names"))
     whole = tf.Variable(tf.zeros([3, 2]))
     tf.compat.v1.train.Saver({"emb": whole}).restore(None, by_name)
     return {"same": same, "values": [part.numpy().tolist() for part in second.variables],
+            "in three": [part.numpy().tolist() for part in others.variables],
             "by name": whole.numpy().tolist()}
 
 

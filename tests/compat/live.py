@@ -21,9 +21,15 @@ class TensorFlowError(AssertionError):
 
 
 class Live:
-    """One TensorFlow; calls functions of snippets.py in it."""
+    """One TensorFlow; calls functions of snippets.py in it.
 
-    def __init__(self, version: str, backend: str = "") -> None:
+    Args:
+        version: The environment.
+        backend: That of Keras 3, if it is needed.
+        config: ``TF_CONFIG``, for one of several workers.
+    """
+
+    def __init__(self, version: str, backend: str = "", config: str = "") -> None:
         self.version = version
         quiet = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1",
                  "PYTHONWARNINGS": "ignore"}
@@ -31,6 +37,8 @@ class Live:
             quiet["PYTHONPATH"] = str(ROOT / "src")
         if backend:
             quiet["KERAS_BACKEND"] = backend
+        if config:
+            quiet["TF_CONFIG"] = config
         self._process = subprocess.Popen(
             [ENVS / version / "bin" / "python", Path(__file__).with_name("worker.py")],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
@@ -55,6 +63,11 @@ class Live:
         if "error" in answer:
             raise TensorFlowError(answer["error"])
         return answer["value"]
+
+    def kill(self) -> None:
+        """End it at once; a cluster takes its time."""
+        self._process.kill()
+        self.close()
 
     def close(self) -> None:
         self._process.stdin.close()

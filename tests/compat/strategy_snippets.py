@@ -101,6 +101,32 @@ def in_background(folder, variable):
     return [tfckpt.open(path)["v"].tolist() for path in manager.checkpoints]
 
 
+def one_of_two_workers(folder, index):
+    """What a MultiWorkerMirroredStrategy saves; both workers read and write at the same time."""
+    strategy = tf.distribute.MultiWorkerMirroredStrategy()
+    made = make_eager(strategy, 4.0)
+
+    @tf.function
+    def step():
+        replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+        for name in AGGREGATIONS:
+            made[name].assign_add(tf.cast(replica, tf.float32))
+
+    strategy.run(step)
+    own = os.path.join(folder, str(index))
+    os.mkdir(own)
+    theirs = tf.train.Checkpoint(**made).write(os.path.join(own, "theirs"))
+    ours = tfckpt.Checkpoint(**made).write(os.path.join(own, "ours"))
+    names = tfckpt.Saver(made).save(None, os.path.join(own, "names"))
+    for variable in made.values():
+        variable.assign(tf.zeros_like(variable))
+    tfckpt.Checkpoint(**made).read(theirs).assert_consumed()
+    with tfckpt.open(names) as source:
+        stored = {key: value.tolist() for key, value in source.items()}
+    return {"same": raw(ours) == raw(theirs), "stored": stored,
+            "restored": everywhere(strategy, made)}
+
+
 def keras_models(folder):
     """A model and its optimizer that were made under a strategy, of each Keras that is here."""
     if tf.__version__.startswith("2.15"):

@@ -78,6 +78,7 @@ def test_behaviour_118_slots_that_are_not_made_early_wait(run_tf2):
 def test_variables_in_shards_are_one_tensor_in_slices(run_tf2):
     assert run_tf2("sharded") == {
         "same": True, "values": [[[1.0, 2.0]], [[3.0, 4.0], [5.0, 6.0]]],
+        "in three": [[[1.0, 2.0]], [[3.0, 4.0]], [[5.0, 6.0]]],
         "by name": [[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]}
 
 

@@ -6,6 +6,11 @@ before TensorFlow has begun, and a process can be connected to one cluster.
 
 from __future__ import annotations
 
+import json
+import socket
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+
 import pytest
 from live import Live, live
 
@@ -20,7 +25,7 @@ def fresh(module):
         process = Live(request.param)
         yield lambda function, **arguments: process(
             function, module=module, folder=str(tmp_path_factory.mktemp("strategy")), **arguments)
-        process.close()
+        process.kill()
 
     return run
 
@@ -64,6 +69,28 @@ def test_a_monitored_session_of_a_mirrored_strategy_goes_on_in_the_other_format(
 @pytest.mark.parametrize("run", ["tf2.15"], indirect=True)  # the last with Estimator
 def test_an_estimator_of_a_mirrored_strategy(run):
     assert run("estimator") == {"names": ["global_step", "var", "var/Momentum"], "same": True}
+
+
+def test_two_workers_save_what_they_have_together(tf221, tmp_path):
+    with ExitStack() as free:
+        ports = [free.enter_context(socket.create_server(("127.0.0.1", 0))).getsockname()[1]
+                 for _ in range(2)]
+    cluster = {"worker": [f"127.0.0.1:{port}" for port in ports]}
+    workers = [Live(tf221.version, config=json.dumps(
+        {"cluster": cluster, "task": {"type": "worker", "index": index}})) for index in range(2)]
+    with ThreadPoolExecutor() as threads:  # each waits for the other
+        try:
+            found = list(threads.map(lambda index: workers[index](
+                "one_of_two_workers", module="strategy_snippets", folder=str(tmp_path),
+                index=index), range(2), timeout=120))
+        finally:
+            for worker in workers:
+                worker.kill()
+    for number, result in enumerate(found):  # to each the first device is its own
+        own = {"ONLY_FIRST_REPLICA": 4.0 + number}
+        restored = {name: values[:1] for name, values in RESTORED.items()}
+        assert result == {"same": True, "stored": {**STORED, **own},
+                          "restored": {**restored, "ONLY_FIRST_REPLICA": [4.0 + number]}}
 
 
 def test_keras_models_of_a_mirrored_strategy(run):
