@@ -27,7 +27,8 @@ ARROWS = {
     "keras": {"train", "convert", "core", "format", "errors"},
     "torch": {"train", "convert", "core", "format", "errors"},
     "report": {"core", "format", "errors"},
-    "cli": {"report", "keras", "tensorflow", "convert", "train", "core", "errors", "_version"},
+    "cli": {"report", "keras", "tensorflow", "torch", "convert", "train", "core", "errors",
+            "_version"},
     "tfckpt": {"convert", "train", "core", "errors", "_version"},
     "__main__": {"cli"},
 }

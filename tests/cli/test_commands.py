@@ -315,8 +315,8 @@ def test_colours_only_on_a_terminal():
 @pytest.mark.parametrize(("arguments", "message"), [
     (("--to", "keras", "--model", "a:b", "--dtype", "float16", "--ema", "use"),
      "--ema, --dtype can't be given with --to keras"),
-    (("--to", "tf2", "--trust_order", "--model", "a:b"),
-     "--model, --trust-order can't be given with anything but --to keras"),
+    (("--to", "tf2", "--trust_order"),
+     "--trust-order can't be given with anything but --to keras and --model"),
     (("--to", "tf2", "--allow-missing"),
      "--allow-missing can't be given with anything but --like and --to keras"),
     (("--to", "legacy", "--map", "m.json"),

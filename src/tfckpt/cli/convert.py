@@ -10,7 +10,7 @@ from tfckpt.cli.options import add_json, given_values
 from tfckpt.cli.progress import progress_bar
 from tfckpt.cli.proving import add_prove_arguments
 from tfckpt.cli.sources import keras_source
-from tfckpt.convert.api import convert
+from tfckpt.convert.api import convert, file_format_of
 from tfckpt.convert.optimizers.table import KINDS
 from tfckpt.core.files.table import FILE_FORMATS, format_named, format_of_path
 from tfckpt.core.plan import Progress
@@ -37,10 +37,10 @@ program saved right after it was built, and the values of SRC. Which variable is
 found out as `tfckpt match` does; state of an optimizer is put into the layout that the
 template has (TF1, legacy Keras, Keras 2.11 and later, Keras 3).
 
-With --to keras, DST is a .weights.h5 of a Keras 3 model. The model is made by your own
-code, on whatever backend is installed; TensorFlow isn't needed. If it is compiled, its
-optimizer gets the state that SRC has. The file is loaded again and compared before it
-appears."""
+With --to keras, DST is a .weights.h5 of a Keras 3 model; with --model and an ending of
+PyTorch's, it is the state_dict of a module. The model is made by your own code, on whatever
+backend is installed; TensorFlow isn't needed. If a Keras model is compiled, its optimizer
+gets the state that SRC has. The file is loaded again and compared before it appears."""
 EPILOG = """Examples:
   tfckpt convert model.ckpt-1000 --to tf2 -o tf2/ckpt
   tfckpt convert tf2/ckpt --to tf1 -o tf1/model.ckpt
@@ -59,13 +59,17 @@ EPILOG = """Examples:
   tfckpt convert old/ckpt --to keras --model mypkg.models:build_unet -o unet.weights.h5
   tfckpt convert old/ckpt --to keras --model old/model.json -o unet.weights.h5
   tfckpt convert saved_model --to keras --model mypkg:unet -o unet.weights.h5 --prove
+  tfckpt convert model.ckpt-1000 --model mypkg:ResNet -o resnet.safetensors
 
 In TensorFlow 2:  tf.train.Checkpoint(vars={name: variable}).restore("tf2/ckpt")
 In TensorFlow 1:  tf.train.Saver().restore(session, "tf1/model.ckpt")"""
 
 # Options by what they are for; with anything else they would have no effect.
-_FOR_MODELS = ("model", "config", "object", "allow_unused", "skip_mismatch", "trust_order",
-               "save_map", "prove", "prove_input", "tolerance")
+_FOR_KERAS = ("config", "object", "skip_mismatch")
+_FOR_MODULES = ("layout",)
+_FOR_MODELS = ("model", "allow_unused", "trust_order", "save_map", "prove", "prove_input",
+               "tolerance")
+_FOR_OPTIMIZERS = ("optimizer", "lr", "iterations", "hyper")
 _FOR_FILES = ("include", "exclude", "skip_optimizer", "dtype", "max_shard_size")
 
 
@@ -99,7 +103,7 @@ def add_arguments(parser: ArgumentParser) -> None:
                              " match can't tell, from SRC to TEMPLATE (JSON or CSV)")
     _add_like_arguments(parser.add_argument_group("with --like and --to keras, and for optimizers"))
     _add_file_arguments(parser.add_argument_group("with files of other frameworks"))
-    _add_model_arguments(parser.add_argument_group("with --to keras"))
+    _add_model_arguments(parser.add_argument_group("with --to keras, and modules of PyTorch"))
     parser.add_argument("--data", default="link", choices=["link", "copy"],
                         help="link the data files (the default), or copy them")
     parser.add_argument("--overwrite", action="store_true",
@@ -145,10 +149,10 @@ def _add_file_arguments(group: _ArgumentGroup) -> None:
 
 def _add_model_arguments(group: _ArgumentGroup) -> None:
     group.add_argument("--model", metavar="MODULE:FUNCTION",
-                       help="the Keras 3 model: a function that makes it (modules of the current"
-                            " folder are found), or the model.json, .h5 model or SavedModel of"
-                            " Keras 2 that has its config; not needed where that is in SRC or"
-                            " beside it")
+                       help="the model of Keras 3, or the module of PyTorch: a function or class"
+                            " that makes it (modules of the current folder are found); for Keras"
+                            " also the model.json, .h5 model or SavedModel of Keras 2 that has its"
+                            " config; not needed where that is in SRC or beside it")
     group.add_argument("--config", metavar="FILE",
                        help="the old model's to_json(), which tells equal layers apart; found by"
                             " itself beside SRC, as model.json")
@@ -158,11 +162,21 @@ def _add_model_arguments(group: _ArgumentGroup) -> None:
                        help="leave behind what the model has no weight for")
     group.add_argument("--skip-mismatch", action="store_true",
                        help="keep the model's own values where shapes differ")
+    group.add_argument("--layout", metavar="NAME=LAYOUT", action="append", default=[], type=_pair,
+                       help="what a layer of PyTorch was in TensorFlow, where its class doesn't"
+                            " tell: fc='flattened(7,7)' (docs/torch.md); may be repeated")
     group.add_argument("--trust-order", action="store_true",
                        help="take layers that nothing tells apart in the model's order")
     add_prove_arguments(group)
     group.add_argument("--save-map", metavar="FILE",
                        help="if weights can't be told apart, write a map to fill in, for --map")
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, equals, value = text.rpartition("=")
+    if not equals:
+        raise ArgumentTypeError("expected NAME=LAYOUT")
+    return name, value
 
 
 def _hyper(text: str) -> tuple[str, float]:
@@ -208,9 +222,15 @@ def _check_target(options: Namespace) -> None:
         UnsupportedError: Saying which.
     """
     if options.to == "keras":
-        _refuse(options, ("ema", *_FOR_FILES), "--to keras")
+        _refuse(options, ("ema", *_FOR_FILES, *_FOR_MODULES), "--to keras")
         return
-    _refuse(options, _FOR_MODELS, "anything but --to keras")
+    _refuse(options, _FOR_KERAS, "anything but --to keras")
+    if options.model:
+        _refuse(options, (*_FOR_OPTIMIZERS, *_FOR_FILES), "a module of PyTorch")
+        if options.like or options.ema == "keep":
+            raise UnsupportedError("--like and --ema keep can't be given with --model")
+        return
+    _refuse(options, (*_FOR_MODELS, *_FOR_MODULES), "anything but --to keras and --model")
     if options.like:
         _refuse(options, _FOR_FILES, "--like")
     else:
@@ -256,6 +276,10 @@ def run(options: Namespace) -> int:
         from tfckpt.cli.models import run_model  # deferred, as above
 
         return run_model(options)
+    if options.model:
+        from tfckpt.cli.modules import run_module  # deferred, as above
+
+        return run_module(options, file_format_of(options.to, options.output))
     with ExitStack() as stack:
         progress = stack.enter_context(progress_bar("copying"))
         if options.like:

@@ -9,6 +9,7 @@ from typing import Any
 from tfckpt.cli.options import given_values, print_error, print_json, print_lines
 from tfckpt.cli.proving import prover
 from tfckpt.errors import CheckpointError, MismatchError, ProofError, UnsupportedError
+from tfckpt.keras import proving
 from tfckpt.keras.convert_model import (
     ModelReport,
     config_beside,
@@ -18,7 +19,7 @@ from tfckpt.keras.convert_model import (
     open_model,
 )
 
-__all__ = ["run_model"]
+__all__ = ["run_model", "save_map"]
 
 
 def run_model(options: Namespace) -> int:
@@ -35,12 +36,12 @@ def run_model(options: Namespace) -> int:
             allow_missing=options.allow_missing, allow_unused=options.allow_unused,
             skip_mismatch=options.skip_mismatch, trust_order=options.trust_order,
             optimizer=options.optimizer or "auto", given=given_values(options),
-            prove=prover(options), overwrite=options.overwrite, dry_run=options.dry_run)
+            prove=prover(options, proving), overwrite=options.overwrite, dry_run=options.dry_run)
     except ProofError as error:
         print_error(error)
         return 1
     except MismatchError as error:
-        _save_map(options.save_map, error)
+        save_map(options.save_map, error)
         raise
     if options.json:
         print_json(_as_json(report))
@@ -75,7 +76,7 @@ def _evidence(model: str) -> dict[str, Any] | None:
     return config if config and "module" not in config else None
 
 
-def _save_map(file: str | None, error: CheckpointError) -> None:
+def save_map(file: str | None, error: CheckpointError) -> None:
     """Write the map that people fill in, and have the error say so."""
     found = getattr(error, "report", None)
     if file is None or found is None:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tfckpt.convert.cast import CastTo
     from tfckpt.convert.namemap import NameMap
 
-__all__ = ["Target", "convert"]
+__all__ = ["Target", "convert", "file_format_of"]
 
 Target = Literal["tf1", "tf2", "tf1-v1", "safetensors", "torch", "npz", "npy", "msgpack", "orbax"]
 
@@ -82,7 +82,7 @@ def convert(src: str | os.PathLike[str] | Source, dst: str | os.PathLike[str], *
         'vars/block..1.Sw/.ATTRIBUTES/VARIABLE_VALUE'
     """
     target = as_path(dst)
-    file_format = _file_format(to, target)
+    file_format = file_format_of(to, target)
     if file_format is not None or map is not None:
         from tfckpt.convert.export import ExportOptions  # deferred: between checkpoints, no need
         from tfckpt.convert.outside import convert_into_checkpoint, convert_to_file
@@ -118,7 +118,7 @@ def convert(src: str | os.PathLike[str] | Source, dst: str | os.PathLike[str], *
                                   dry_run=dry_run, progress=progress), source.format)
 
 
-def _file_format(to: str | None, target: str) -> FileFormat | None:
+def file_format_of(to: str | None, target: str) -> FileFormat | None:
     """The format of files that is wanted, or None if it is a checkpoint of TensorFlow.
 
     Raises:

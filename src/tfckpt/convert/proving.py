@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
     Arrays = Sequence[np.ndarray[Any, Any]]
 
-__all__ = ["TOLERANCE", "Input", "Proof", "parse_input", "prove", "random_inputs"]
+__all__ = ["TOLERANCE", "Input", "Proof", "function_of_arrays", "parse_input", "prove",
+           "random_inputs"]
 
 TOLERANCE = 1e-5
 """How far outputs may differ, in proportion to the largest number in them."""
@@ -117,6 +118,26 @@ def random_inputs(inputs: Sequence[Input]) -> list[np.ndarray[Any, Any]]:
             array = generator.integers(0, item.high or _HIGH, item.shape).astype(item.dtype)
         found.append(array)
     return found
+
+
+def function_of_arrays(model: Callable[[Any], Any], pack: Callable[[Arrays], Any]
+                       ) -> Callable[[Arrays], list[np.ndarray[Any, Any]]]:
+    """A model that takes arrays and gives an array, or several in a list or a tuple.
+
+    Example:
+        >>> import numpy as np
+        >>> double = function_of_arrays(lambda x: x * 2, lambda arrays: arrays[0])
+        >>> double([np.float32([1, 2])])[0].tolist()
+        [2.0, 4.0]
+    """
+    import numpy as np  # deferred: as everywhere
+
+    def compute(arrays: Arrays) -> list[np.ndarray[Any, Any]]:
+        found = model(pack(arrays))
+        return [np.asarray(item) for item in (
+            found if isinstance(found, (list, tuple)) else [found])]
+
+    return compute
 
 
 def prove(old: Callable[[Arrays], Arrays], new: Callable[[Arrays], Arrays],

@@ -24,13 +24,15 @@ from tfckpt.errors import MissingDependencyError
 
 if TYPE_CHECKING:
     from tfckpt.torch.choices import set_layouts
+    from tfckpt.torch.converting import convert_module, open_module
     from tfckpt.torch.loading import load
     from tfckpt.torch.reports import LoadReport
     from tfckpt.torch.saving import save
 
-__all__ = ["LoadReport", "load", "save", "set_layouts"]
+__all__ = ["LoadReport", "convert_module", "load", "open_module", "save", "set_layouts"]
 
-_WHERE = {"LoadReport": "reports", "load": "loading", "save": "saving", "set_layouts": "choices"}
+_WHERE = {"LoadReport": "reports", "convert_module": "converting", "load": "loading",
+          "open_module": "converting", "save": "saving", "set_layouts": "choices"}
 
 
 def __getattr__(name: str) -> Any:
