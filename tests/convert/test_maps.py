@@ -81,7 +81,8 @@ MAP = {
     "tfckpt-map": 1, "name": "mine", "here": "A", "there": "B",
     "rules": [
         {"here": "layer_{n}/kernel", "there": "[m.]layers.{n}.weight", "layout": "dense"},
-        {"here": "layer_{n}/bias", "there": "[m.]layers.{n}.bias"},
+        {"here": "layer_{n}/bias", "there": "[m.]layers.{n}.bias",
+         "formerly": "[m.]layers.{n}.beta"},
         {"here": "embeddings", "there": "[m.]embed.weight", "tied": "head.weight"},
         {"here": "lstm/kernel", "there": ["lstm.weight_ih_l0", "lstm.weight_hh_l0"],
          "layout": "lstm1_kernel"},
@@ -130,6 +131,8 @@ BROKEN = [
      "at rules[1].here: a template's brackets don't pair: got 'layer_{n/bias'"),
     (lambda m: m["rules"][3].update(tied="x"),
      "at rules[3].tied: expected none beside several names there, got 'x'"),
+    (lambda m: m["rules"][3].update(formerly=["x"]),
+     "at rules[3].formerly: expected none beside several names there, got ['x']"),
     (lambda m: m["left_out"][0].pop("why"), "at left_out[0]: expected also why, got 'here'"),
     (lambda m: m["constants"][0].update(dtype="float8"),
      "at constants[0].dtype: expected one of int32, int64, float32, float64, bool, got 'float8'"),
@@ -196,6 +199,27 @@ def test_tied_name_alone_will_do():
     found = resolve(parse_map(LOOSE).inverted, ["head.weight"])
     assert found.moves[0].sources == ("head.weight",)
     assert found.repeated == ()
+
+
+def test_older_names_are_read_and_chosen_where_they_are_wanted():
+    name_map = parse_map(LOOSE)
+    back = resolve(name_map.inverted, ["layers.3.beta"])
+    assert back.moves[0].targets == ("layer_3/bias",)
+    assert resolve(name_map, ["layer_3/bias"], ["layers.3.beta"]).moves[0].targets == (
+        "layers.3.beta",)
+    assert resolve(name_map, ["layer_3/bias"]).moves[0].targets == ("m.layers.3.bias",)
+    assert resolve(name_map.inverted, ["layers.3.beta", "m.layers.3.bias"]).problems == (
+        "layers.3.beta, m.layers.3.bias: two names for one place of a rule",)
+
+
+def test_names_of_the_first_files_of_hugging_face_are_read():
+    """As of bert-base-uncased: Hugging Face's loader renames them too."""
+    found = resolve(read_map("hf-bert").inverted, [
+        "bert.embeddings.LayerNorm.gamma", "bert.encoder.layer.0.output.LayerNorm.beta",
+        "cls.predictions.transform.LayerNorm.gamma"])
+    assert [move.targets[0] for move in found.moves] == [
+        "bert/embeddings/LayerNorm/gamma", "bert/encoder/layer_0/output/LayerNorm/beta",
+        "cls/predictions/transform/LayerNorm/gamma"]
 
 
 def test_wanted_names_choose_the_form_and_the_tied_ones():

@@ -71,7 +71,8 @@ def _list(options: Namespace) -> int:
 def _rendered(name_map: NameMap) -> Iterator[str]:
     yield printable(f"{name_map.name}: {name_map.here} -> {name_map.there}")
     rows = [[_texts(rule.here), "->", _texts(rule.there) +
-             "".join(f" (tied: {item.text})" for item in rule.tied),
+             "".join(f" (tied: {item.text})" for item in rule.tied) +
+             "".join(f" (formerly: {item.text})" for item in rule.formerly),
              "" if rule.layout.name == "same" else rule.layout.name] for rule in name_map.rules]
     rows += [["(new)", "->", item.there.text,
               f"{item.dtype} {item.value:g}, for each {item.each.text}"]

@@ -37,6 +37,7 @@ _VERSION = 1
 _MARK = "tfckpt-map"
 _KEYS = {_MARK, "name", "here", "there", "rules", "constants", "left_out", "tables", "whole",
          "metadata"}
+_RULE_KEYS = {"here", "there", "layout", "tied", "formerly"}
 _DTYPES = ("int32", "int64", "float32", "float64", "bool")
 
 
@@ -142,22 +143,24 @@ class _Reader:
         return (self.template(value, where, words),)
 
     def rule(self, value: Any, where: str, here: Words, there: Words) -> MapRule:
-        row = self.table(value, where, {"here", "there", "layout", "tied"}, {"here", "there"})
+        row = self.table(value, where, _RULE_KEYS, {"here", "there"})
         try:
             layout = parse_layout(self.text(row.get("layout", "same"), f"{where}.layout"))
         except FormatError as error:
             raise self._placed(error, f"{where}.layout") from None
         rule = MapRule(self.templates(row["here"], f"{where}.here", here),
                        self.templates(row["there"], f"{where}.there", there), layout,
-                       self.templates(row.get("tied", []), f"{where}.tied", there))
+                       *(self.templates(row.get(key, []), f"{where}.{key}", there)
+                         for key in ("tied", "formerly")))
         for side, templates, n in (("here", rule.here, layout.n_here),
                                    ("there", rule.there, layout.n_there)):
             if len(templates) != n:
                 raise self.wrong(f"{where}.{side}", row[side],
                                  f"{n} names for the layout {layout.name}")
-        if rule.tied and len(rule.there) != 1:
-            raise self.wrong(f"{where}.tied", row["tied"], "none beside several names there")
-        self._same_fields(where, [*rule.here, *rule.there, *rule.tied])
+        for key in ("tied", "formerly"):
+            if row.get(key) and len(rule.there) != 1:
+                raise self.wrong(f"{where}.{key}", row[key], "none beside several names there")
+        self._same_fields(where, [*rule.here, *rule.there, *rule.tied, *rule.formerly])
         return rule
 
     def _same_fields(self, where: str, templates: list[Template]) -> None:
@@ -231,6 +234,7 @@ def _encode_rule(rule: MapRule) -> dict[str, Any]:
     row: dict[str, Any] = {"here": texts(rule.here), "there": texts(rule.there)}
     if rule.layout.name != "same":
         row["layout"] = rule.layout.name
-    if rule.tied:
-        row["tied"] = texts(rule.tied)
+    for key, templates in (("tied", rule.tied), ("formerly", rule.formerly)):
+        if templates:
+            row[key] = texts(templates)
     return row

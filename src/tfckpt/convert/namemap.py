@@ -25,12 +25,14 @@ class MapRule(NamedTuple):
         there: What the other framework calls each of what it makes of them.
         layout: How they lie on both sides.
         tied: What else the other framework calls ``there``, of which it has one.
+        formerly: What older files of it call that; read, but not written.
     """
 
     here: tuple[Template, ...]
     there: tuple[Template, ...]
     layout: Layout
     tied: tuple[Template, ...] = ()
+    formerly: tuple[Template, ...] = ()
 
 
 class Constant(NamedTuple):

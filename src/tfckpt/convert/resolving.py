@@ -205,7 +205,7 @@ class _Resolver:
             sources, targets = _sides(rule, backwards=backwards)
             places = list(enumerate(sources))
             if backwards:
-                places += [(0, template) for template in rule.tied]
+                places += [(0, template) for template in (*rule.tied, *rule.formerly)]
             for position, template in places:
                 found = template.find(name)
                 if found is not None and None not in [item.fill(found.fields)
@@ -250,6 +250,9 @@ class _Resolver:
             self._problems.append(f"{', '.join(names)}: two names for one place of a rule")
             return
         filled = tuple(self._fill(template, fields) for template in targets)
+        if self._wanted is not None and not self._map.backwards and filled[0] not in self._wanted:
+            older = [self._fill(template, fields) for template in rule.formerly]
+            filled = next(((name,) for name in older if name in self._wanted), filled)
         for name in filled:
             back = self._find(name, backwards=not self._map.backwards)
             if back is None or back.key != key:
