@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tfckpt.errors import UnsupportedError
-from tfckpt.keras.newconfig import new_layer, plain
+from tfckpt.keras.newconfig import NewLayer, new_layer, plain
 from tfckpt.keras.oldops import call_operation
 
 ZEROS = {"class_name": "Zeros", "config": {}}
@@ -18,6 +18,9 @@ LAYERS = [
      ("GRU", {"units": 2, "reset_after": True})),
     ({"class_name": "GRU", "config": {"units": 2}},
      ("GRU", {"units": 2, "reset_after": False})),
+    ({"module": "keras.src.applications.convnext", "class_name": "LayerScale",
+      "registered_name": "LayerScale", "config": {"projection_dim": 3}},
+     ("LayerScale", {"projection_dim": 3}, "convnext")),
     ({"class_name": "ThresholdedReLU", "config": {"theta": 0.5}}, ("ReLU", {"threshold": 0.5})),
     ({"class_name": "BatchNormalizationV1", "config": {"axis": [3], "fused": True,
                                                        "renorm": False}},
@@ -48,7 +51,7 @@ LAYERS = [
 
 @pytest.mark.parametrize(("config", "expected"), LAYERS)
 def test_layers_and_their_options(config, expected):
-    assert new_layer(config) == expected
+    assert new_layer(config) == NewLayer(*expected)
 
 
 REFUSED = [
@@ -80,9 +83,17 @@ def test_what_keras_3_would_compute_otherwise_is_refused(name, options, message)
 @pytest.mark.parametrize("origin", [
     {"registered_name": "pkg>Dense"}, {"module": "os"}, {"module": None}])
 def test_a_layer_of_the_programs_own_is_not_looked_for(origin):
-    with pytest.raises(UnsupportedError) as caught:
-        new_layer({"class_name": "Dense", "config": {}, **origin})
-    assert str(caught.value) == "the layer is one of the program's own"
+    for name in ("Dense", "LayerScale", "CustomScaleLayer"):
+        with pytest.raises(UnsupportedError) as caught:
+            new_layer({"class_name": name, "config": {}, **origin})
+        assert str(caught.value) == "the layer is one of the program's own"
+
+
+def test_a_name_that_a_published_architecture_has_too_needs_its_module():
+    for module in ({}, {"module": "keras.layers"}, {"module": "keras.src.applications.resnet"}):
+        with pytest.raises(UnsupportedError) as caught:
+            new_layer({"class_name": "LayerScale", "config": {}, **module})
+        assert str(caught.value) == "the layer is one of the program's own"
 
 
 def test_savedmodels_write_tuples_otherwise():

@@ -43,6 +43,9 @@ _GONE: dict[str, dict[str, Any]] = {
 }
 _RENAMED = {"ThresholdedReLU": {"theta": "threshold"}, "LeakyReLU": {"alpha": "negative_slope"}}
 _TEXT_ONLY = {"softmax_v2": "softmax"}
+# Layers of published architectures, which Keras has in these modules and nowhere else.
+_APPLICATIONS = {"LayerScale": "convnext", "StochasticDepth": "convnext",
+                 "CustomScaleLayer": "inception_resnet_v2"}
 _KINDS = {"_initializer": "keras.initializers", "_regularizer": "keras.regularizers",
           "_constraint": "keras.constraints"}
 
@@ -53,10 +56,12 @@ class NewLayer(NamedTuple):
     Attributes:
         name: The class in ``keras.layers``.
         options: What its constructor takes; those of `INNER` may be configs of Keras 2.
+        application: Which architecture's module has the class instead.
     """
 
     name: str
     options: dict[str, Any]
+    application: str = ""
 
 
 def new_layer(config: Mapping[str, Any]) -> NewLayer:
@@ -70,7 +75,7 @@ def new_layer(config: Mapping[str, Any]) -> NewLayer:
 
     Example:
         >>> new_layer({"class_name": "SimpleRNN", "config": {"units": 2, "time_major": False}})
-        NewLayer(name='SimpleRNN', options={'units': 2})
+        NewLayer(name='SimpleRNN', options={'units': 2}, application='')
     """
     old = str(config["class_name"])
     _check_origin(config, old)
@@ -91,7 +96,7 @@ def new_layer(config: Mapping[str, Any]) -> NewLayer:
         options["axis"] = _only(options["axis"])
     if name == "Bidirectional" and not options.get("backward_layer"):
         options.update(_other_way(options["layer"]))
-    return NewLayer(name, options)
+    return NewLayer(name, options, _APPLICATIONS.get(name, ""))
 
 
 def is_model_config(config: Mapping[str, Any]) -> bool:
@@ -124,7 +129,9 @@ def _check_origin(config: Mapping[str, Any], name: str) -> None:
     if name == "Lambda":
         raise UnsupportedError("a Lambda is Python code, and code of a config is never run")
     module = config.get("module")
-    if config.get("registered_name") not in (None, name) or (
+    if name in _APPLICATIONS and module == f"keras.src.applications.{_APPLICATIONS[name]}":
+        return
+    if name in _APPLICATIONS or config.get("registered_name") not in (None, name) or (
             isinstance(module, str) and not module.startswith("keras.")) or (
             "module" in config and module is None):
         raise UnsupportedError("the layer is one of the program's own")

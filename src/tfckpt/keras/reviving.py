@@ -7,6 +7,7 @@ what a layer is today, and the graph is called anew, with nothing but what Keras
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from importlib import import_module
 from typing import Any
 
 from tfckpt.errors import UnsupportedError
@@ -76,7 +77,7 @@ def _problems(config: Config) -> Iterator[str]:
     except UnsupportedError as error:
         yield f"{_called(config)}: {error.message}"
         return
-    if not _is_layer(getattr(keras.layers, new.name, None), keras.layers.Layer):
+    if not _is_layer(_class(new), keras.layers.Layer):
         yield f"{_called(config)}: Keras 3 has no such layer"
     for option, value in new.options.items():
         if isinstance(value, Mapping) and option not in INNER and "class_name" in value:
@@ -86,6 +87,19 @@ def _problems(config: Config) -> Iterator[str]:
     for option in INNER:
         for inner in _configs(new.options.get(option)):
             yield from _problems(inner)
+
+
+def _class(new: NewLayer) -> Any:
+    """The class of a layer, or None; modules come from a list here, never from a config."""
+    import keras  # deferred: as above
+
+    if not new.application:
+        return getattr(keras.layers, new.name, None)
+    try:
+        module = import_module(f"keras.src.applications.{new.application}")
+    except ImportError:  # no public one has them
+        return None
+    return getattr(module, new.name, None)
 
 
 def _is_layer(found: Any, base: Any) -> bool:
@@ -142,8 +156,6 @@ def _input(config: Config) -> Any:
 
 def _layer(config: Config) -> Any:
     """A layer, with those inside it."""
-    import keras  # deferred: as above
-
     if is_model_config(config):
         return _model(config)
     new: NewLayer = new_layer(config)
@@ -156,7 +168,7 @@ def _layer(config: Config) -> Any:
             options[option] = [_layer(cell) for cell in value]
     if options.get("name"):
         options["name"] = _name(options)
-    return _call(config, getattr(keras.layers, new.name), **options)
+    return _call(config, _class(new), **options)
 
 
 def _name(config: Config) -> Any:
