@@ -192,3 +192,17 @@ def defaults(tf, layers, rnn_cell, images, training):
         wide.set_dtype(tf.float32)
         x = x + tf.get_variable("v", [3])
     return x + tf.cast(y, tf.float32)
+
+
+def collected(tf, layers, rnn_cell, images, training):
+    x = tf.reshape(images, [4, 192])[:, :6]
+    layer = layers.Dense(6, kernel_regularizer=l2(0.2), name="twice")
+    with tf.variable_scope("tower", regularizer=l2(0.1)):
+        x = layer(layers.dense(x, 6, kernel_regularizer=l2(0.3)))
+        none = tf.get_variable("none", [2], regularizer=lambda weights: None)
+    before = len(tf.losses.get_regularization_losses())
+    with tf.variable_scope("tower", regularizer=l2(0.1), reuse=tf.AUTO_REUSE):
+        x = layer(x) + tf.get_variable("split", [6], partitioner=tf.fixed_size_partitioner(2))
+        tf.get_variable("none", [2], regularizer=l2(5.0))
+    losses = tf.get_collection(tf.GraphKeys.REGULARIZATION_LOSSES, scope=None)
+    return x * before + tf.add_n(losses) + tf.reduce_sum(none)

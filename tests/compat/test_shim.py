@@ -11,7 +11,7 @@ from live import live
 from helpers import ROOT
 
 CASES = ("dense", "conv", "lstm", "batch_norm", "renorm", "reuse", "scopes", "templates",
-         "partitioned", "defaults")
+         "partitioned", "defaults", "collected")
 # Every kind of object whose methods may be decorated, where it exists.
 HOSTS = [("tf2.15", "module"), ("tf2.15", "keras2"), ("tf2.21", "module"), ("tf2.21", "tf_keras"),
          ("tf2.21", "keras3")]

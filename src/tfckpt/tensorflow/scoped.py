@@ -40,6 +40,7 @@ class ScopedLayer:
         self.built = False
         self._reuse = reuse
         self._scope: Any = None
+        self._regularized: list[str] = []  # keys in the store of a method under the shim
         if scope is not None:
             self._open_scope(scope)
 
@@ -60,6 +61,10 @@ class ScopedLayer:
                 self.dtype = tf.as_dtype(self.dtype or inputs.dtype)
                 self.build(inputs.shape)
                 self.built = True
+            store = current_store()
+            if store is not None:
+                for key in self._regularized:
+                    store.collect(key)
             return self.call(inputs, *args, **kwargs)
 
     apply = __call__
@@ -87,7 +92,7 @@ class ScopedLayer:
             regularizer = resolve(regularizer, "regularizers")
             store = current_store()
             if store is not None:
-                store.add_regularizer(variable, regularizer)
+                self._regularized.append(store.add_regularizer(variable, regularizer))
             elif in_graph:
                 _collect(regularizer, variable, known)
         return variable

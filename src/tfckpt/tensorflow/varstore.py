@@ -51,6 +51,8 @@ class VariableStore:
         self.shown: set[Any] = set()
         self._starts: dict[str, dict[str, int]] = {}
         self._used: dict[str, int] = {}
+        self._call: object = None
+        self._collected: set[tuple[str, int]] = set()
 
     @property
     def _vars(self) -> dict[str, Any]:
@@ -60,7 +62,8 @@ class VariableStore:
     @contextmanager
     def entered(self, method: str) -> Iterator[None]:
         """The time of one call of a method: ``get_variable`` asks this store."""
-        with variable_scope.with_variable_store(self), self._numbered(method):
+        with variable_scope.with_variable_store(self), _empty_collection(), \
+                self._numbered(method):
             yield
 
     @contextmanager
@@ -133,6 +136,7 @@ class VariableStore:
             found = self.local.get(name)
         if found is not None:
             _check_same(name, found, shape, dtype)
+            self.collect(name)
             return _seen(found, partitioner)
         if reuse is True:
             raise VariableError(
@@ -155,11 +159,34 @@ class VariableStore:
         seen = _seen(made, partitioner)
         if regularizer is not None:
             self._regularize(name, seen, regularizer)
+            self.collect(name)
         return seen
 
-    def add_regularizer(self, variable: Any, regularizer: Callable[[Any], Any]) -> None:
-        """Note the regularizer of a layer. The layers of Keras 2's ``tf1.layers`` call this too."""
-        self._regularize(f"{variable.name.partition(':')[0]}:0", variable, regularizer)
+    def collect(self, key: str) -> None:
+        """Put a regularization loss where TF1 code looks for it while it runs, once in a call.
+
+        Args:
+            key: A key of `regularizers`; one that isn't there has no loss.
+        """
+        v1 = tf.compat.v1
+        if self._call is not _nesting.call:
+            self._call, self._collected = _nesting.call, set()
+        place = key, id(v1.get_default_graph())
+        if key in self.regularizers and place not in self._collected:
+            self._collected.add(place)
+            v1.add_to_collection(v1.GraphKeys.REGULARIZATION_LOSSES, self.regularizers[key]())
+
+    def add_regularizer(self, variable: Any, regularizer: Callable[[Any], Any]) -> str:
+        """Note the regularizer of a layer. The layers of Keras 2's ``tf1.layers`` call this too.
+
+        Returns:
+            Its key in `regularizers`.
+        """
+        key = f"{variable.name.partition(':')[0]}:0"
+        self._regularize(key, variable, regularizer)
+        if tf.executing_eagerly():  # in functions Keras 2 collects, and ours do always
+            self.collect(key)
+        return key
 
     def _regularize(self, key: str, variable: Any, regularizer: Callable[[Any], Any]) -> None:
         if isinstance(variable, PartitionedView):
@@ -175,6 +202,24 @@ class VariableStore:
             if hasattr(layer, "losses"):
                 self.regularizers[name] = functools.partial(_sum_of_losses, layer)
         return self.layers[name]
+
+
+@contextmanager
+def _empty_collection() -> Iterator[None]:
+    """TF1's collection of regularization losses is that of the outermost call.
+
+    Outside of graphs there is one for the whole process, and nobody would ever empty it.
+    """
+    if getattr(_nesting, "depth", 0) > 0:
+        yield
+        return
+    losses = tf.compat.v1.get_collection_ref(tf.compat.v1.GraphKeys.REGULARIZATION_LOSSES)
+    before, losses[:] = list(losses), []
+    _nesting.call = object()
+    try:
+        yield
+    finally:
+        losses[:] = before
 
 
 def current_store() -> VariableStore | None:
