@@ -192,6 +192,13 @@ def test_what_save_writes_is_restored(torch, keras2, tf1, kind, style):
         assert tf1("restore", kind=kind, path=path)["far"] < 1e-5
 
 
+@pytest.mark.parametrize("style", ["tf1", "tf2"])
+def test_a_checkpoint_that_is_there_is_replaced_only_if_told(torch, style):
+    assert torch("save_twice", style=style) == [
+        "there is already a checkpoint (file FOLDER/m)\n"
+        "Give another prefix, or allow it with --overwrite.", True, True]
+
+
 def test_what_does_not_fit_is_said_and_not_loaded(torch):
     loaded = ("4 tensors of Pair loaded (4 by {}).\n"
               "layout:  dense: first.weight, second.weight\n"

@@ -279,7 +279,22 @@ def save_tf(folder, kind, style):
     kind = globals()[kind]
     module = trained(kind)
     np.savez(f"{folder}/io.npz", *inputs(kind), y=computed(module, kind))
-    return tfckpt.torch.save(module, f"{folder}/{style}", style=style)
+    return tfckpt.torch.save(module, f"{folder}/{style}", style=style).target
+
+
+def save_twice(folder, style):
+    """A second save at a prefix: what is said, and that the first is whole; then with leave."""
+    first, second = nn.Linear(1, 1), nn.Linear(1, 1)
+    path = tfckpt.torch.save(first, f"{folder}/m", style=style).target
+    try:
+        tfckpt.torch.save(second, path, style=style)
+    except tfckpt.DestinationExistsError as error:
+        said = str(error).replace(folder, "FOLDER")
+    value = tfckpt.open(path)["kernel" + "/.ATTRIBUTES/VARIABLE_VALUE" * (style == "tf2")]
+    kept = value.item() == first.weight.item()
+    tfckpt.torch.save(second, path, style=style, overwrite=True)
+    value = tfckpt.open(path)["kernel" + "/.ATTRIBUTES/VARIABLE_VALUE" * (style == "tf2")]
+    return said, kept, value.item() == second.weight.item()
 
 
 class Pair(nn.Module):
@@ -397,7 +412,7 @@ def load_odd_ones(folder):
                                   square["left__kernel"].astype("f4").T)
     load("scripted", torch.jit.script(Pair()), path)
     columns = nn.Sequential(nn.Conv2d(1, 2, 3), nn.LSTM(4, 3))
-    load("columns", columns, tfckpt.torch.save(columns, f"{folder}/columns"))
+    load("columns", columns, tfckpt.torch.save(columns, f"{folder}/columns").target)
     path = f"{folder}/own.safetensors"
     pair = Pair()
     from safetensors.torch import save_file
@@ -459,8 +474,9 @@ def by_map(folder):
              is again.bert.embeddings.word_embeddings.weight,
              "how": report.how(), "layouts": sorted(report.layouts())}
     found["back"] = tfckpt.diff(tfckpt.torch.save(whole, f"{folder}/back", style="tf1",
-                                                  map="hf-bert"), f"{folder}/bert.ckpt").same
-    path = tfckpt.torch.save(whole, f"{folder}/back2", name="bert", map="hf-bert")
+                                                  map="hf-bert").target,
+                                f"{folder}/bert.ckpt").same
+    path = tfckpt.torch.save(whole, f"{folder}/back2", name="bert", map="hf-bert").target
     with tfckpt.open(path) as source:
         found["as tf2"] = next(key for key in source if "pooler.Sdense.Skernel" in key)
     before = short.encoder.layer[0].output.dense.weight.clone()

@@ -7,8 +7,7 @@
     layout:  conv: conv1.weight, conv2.weight
     layout:  same: conv1.bias, conv2.bias, fc.bias, head.bias
     layout:  dense: fc.weight, head.weight
-    >>> tfckpt.torch.save(module, "served/model", style="tf1")  # doctest: +SKIP
-    'served/model'
+    >>> _ = tfckpt.torch.save(module, "served/model", style="tf1")  # doctest: +SKIP
 
 `tfckpt.Saver` and `tfckpt.Checkpoint` take modules as well. A module is seen as TensorFlow would
 have it: the table of tfckpt/torch/layers.py says what each layer's weights are there.
