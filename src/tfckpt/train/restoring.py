@@ -356,7 +356,7 @@ class Restoration:
         return [attribute.checkpoint_key or self.paths[n] for n, attribute in self._unused()]
 
     def __del__(self) -> None:
-        if self.silent:
+        if self.silent or _logger is None:  # the interpreter is ending, and has cleared modules
             return
         unused = [self._path(n, attribute.name) for n, attribute in self._unused()]
         if unused:
