@@ -10,6 +10,7 @@ import os
 import numpy as np
 import tensorflow as tf
 from live_snippets import content, same_files
+from tensorflow.python.distribute.ps_values import AggregatingVariable
 from training_snippets import raw
 
 import tfckpt
@@ -87,6 +88,13 @@ def mirrored(folder):
     found["the same everywhere"] = all(values == found["restored"] for values in restored.values())
     with strategy.scope():
         found["background"] = in_background(folder, first["same"])
+    # On parameter servers that several replicas share; a strategy makes it only with GPUs.
+    shared = AggregatingVariable(tf.distribute.get_strategy(), tf.Variable([7.0, 8.0]),
+                                 tf.VariableAggregation.MEAN)
+    found["shared"] = same_files(folder, {"shared": shared})
+    shared.get().assign([0.0, 0.0])
+    tfckpt.Checkpoint(shared=shared).read(theirs).assert_consumed()
+    found["shared restored"] = shared.numpy().tolist()
     return found
 
 

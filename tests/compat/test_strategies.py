@@ -46,7 +46,8 @@ def test_mirrored_and_aggregated_variables_are_saved_as_tensorflow_does(run):
     assert run("mirrored") == {
         "kinds": ["MirroredVariable", "SyncOnReadVariable"], "trained": TRAINED, "same": True,
         "same names": True, "stored": STORED, "without a strategy": STORED, "restored": RESTORED,
-        "the same everywhere": True, "background": [[0.0, 0.0], [1.0, 1.0], [2.0, 2.0]]}
+        "the same everywhere": True, "background": [[0.0, 0.0], [1.0, 1.0], [2.0, 2.0]],
+        "shared": True, "shared restored": [7.0, 8.0]}
 
 
 @pytest.mark.parametrize("old", [False, True], ids=["TF2's strategy", "TF1's strategy"])
