@@ -216,6 +216,17 @@ def test_what_does_not_fit_is_said_and_not_loaded(torch):
                        "left/bias": "? first.bias, second.bias",
                        "right/kernel": "? first.weight, second.weight",
                        "right/bias": "? first.bias, second.bias"},
+        "counted otherwise":
+            "the checkpoint doesn't fill the Sequential (file FOLDER/numbers)\n"
+            "  alike:   bias [4], kernel [4,4]: which is which?\n"
+            "             net/0, net/1, net/2, net/3\n"
+            "             0, 2, 4, 6\n"
+            "Nothing was loaded. names={stored: tensor} names pairs, map= takes rules for"
+            " many. map_to_fill_in() of the error's report makes one to fill in;"
+            " trust_order=True takes in order those that are only counted.",
+        "counted in order": "8 tensors of Sequential loaded (8 by order).\n"
+                            "layout:  dense: 0.weight, 2.weight, 4.weight, 6.weight\n"
+                            "layout:  same: 0.bias, 2.bias, 4.bias, 6.bias",
         "in order": loaded.format("order"), "ordered": True,
         "named": loaded.format("map"), "transposed": True,
         "no name": "the module has no tensor of this name (tensor 'second.wait')\n"

@@ -351,6 +351,12 @@ def load_odd_ones(folder):
         folder, "slim", tower__first__weights=np.ones((4, 4)), tower__first__biases=np.ones(4),
         tower__second__weights=np.ones((4, 4)), tower__second__biases=np.ones(4),
         tower__first__weights__Adam=np.ones((4, 4)), tower__first__weights__Adam_1=np.ones((4, 4))))
+    numbers = {f"{n}__{kind}": np.ones(shape) for n in range(4)
+               for kind, shape in (("kernel", (4, 4)), ("bias", (4,)))}
+    gaps = nn.Sequential(*[layer for _ in range(4) for layer in (nn.Linear(4, 4), nn.ReLU())])
+    load("counted otherwise", gaps, write(folder, "numbers", **{
+        f"net__{name}": value for name, value in numbers.items()}))
+    load("counted in order", gaps, write(folder, "numbers", **numbers), trust_order=True)
     path = write(folder, "part", first__kernel=np.ones((4, 4)), first__bias=np.ones(4),
                  second__kernel=np.ones((4, 3)), third__gain=np.ones(2))
     load("does not fit", Pair(), path)

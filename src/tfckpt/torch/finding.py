@@ -19,6 +19,7 @@ from tfckpt.torch.attributes import same_attributes
 from tfckpt.torch.groups import Members, members, pairs_in_order
 from tfckpt.torch.images import check_own
 from tfckpt.torch.leaves import TorchVariable
+from tfckpt.torch.numbers import MARK, mark_numbers
 from tfckpt.torch.parents import named_variables
 from tfckpt.torch.reports import Loaded, LoadReport, Unsure, Wanted, Wrong, shape_text
 from tfckpt.train.adapters import assign_all, check_settable
@@ -85,15 +86,21 @@ def find(source: Source, module: nn.Module, names: Mapping[str, str], *, cast: b
     """
     targets = _targets(module, by_path=source.style == "object-based")
     a = side_of_source(source)
+    marked = mark_numbers(a, targets)
+    targets = {marked[name]: item for name, item in targets.items()}
     heads = {name: (_dtype_wanted(item.variable.dtype, cast=cast), _shape(item.variable))
              for name, item in targets.items()}
     check_own(module)
     b = Side(type(module).__name__, heads)
     given = {a.key(here, "names"): _named(there, targets) for here, there in names.items()}
-    same = {} if names else same_attributes(a, {name: head[1] for name, head in heads.items()})
+    is_marked = any(MARK in name for name in marked.values())
+    same = {} if names or is_marked else same_attributes(
+        a, {name: head[1] for name, head in heads.items()})
     matched = match(a, b, given=same or given)
     groups = [(group, members(a, b, group)) for group in matched.groups]
-    ordered = [pair for _, both in groups for pair in pairs_in_order(both)] if trust_order else []
+    named = {a.name(pair.a) for pair in matched.matched if pair.how in ("name", "rule")}
+    in_order = {group: pairs_in_order(both, named) if trust_order else [] for group, both in groups}
+    ordered = [pair for pairs in in_order.values() for pair in pairs]
     # Pairs that are known have to fit like any others.
     wrong = [(key, name) for key, name in (same or given).items()
              if not _fits(source, key, heads[name])]
@@ -117,7 +124,7 @@ def find(source: Source, module: nn.Module, names: Mapping[str, str], *, cast: b
               for item in matched.missing),
         tuple(_wrong(source, key, targets[name]) for key, name in [*problems, *uncast]),
         tuple(_unsure(group, both, targets) for group, both in groups
-              if not (trust_order and pairs_in_order(both))),
+              if not in_order[group]),
         tuple(plain_name(key) for key in matched.unused), _left_aside(a),
         _notes(source, matched, taken, n_averages=len(averages), ema=ema))
     return Finding(report, lambda source: _assign(source, taken))
@@ -146,7 +153,8 @@ def _dtype_wanted(dtype: DType, *, cast: bool) -> str:
 
 def _named(name: str, targets: Mapping[str, _Target]) -> str:
     """The target that a user calls so: by PyTorch's name of it, or by TensorFlow's."""
-    found = [key for key, item in targets.items() if name in (key, *item.tensors)]
+    found = [key for key, item in targets.items()
+             if name in (key, key.replace(MARK, ""), *item.tensors)]
     if len(found) != 1:
         known = [*targets, *(tensor for item in targets.values() for tensor in item.tensors)]
         near = found or nearest(name, known)
@@ -194,7 +202,8 @@ def _unsure(group: Group, both: Members, targets: Mapping[str, _Target]) -> Unsu
                                 if kind in own))
         for kinds in both.a.values() for kind, key in kinds.items())
     weights = ", ".join(f"{kind} {shape_text(head[1])}" for kind, head in group.weights)
-    return Unsure(weights, tuple(both.a), tuple(both.b), choices)
+    return Unsure(weights, tuple(both.a), tuple(title.replace(MARK, "") for title in both.b),
+                  choices)
 
 
 def _left_aside(side: Side) -> dict[str, int]:

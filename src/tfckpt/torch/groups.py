@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 from tfckpt.core.layers import kinds_of
@@ -34,13 +34,20 @@ def members(a: Side, b: Side, group: Group) -> Members:
                    _of(b, sorted(group.b, key=lambda title: order.get(title, 0))))
 
 
-def pairs_in_order(group: Members) -> list[tuple[str, str]]:
+def pairs_in_order(group: Members, named: Collection[str] = ()) -> list[tuple[str, str]]:
     """Keys of both sides, the layers taken one after another; nothing if they don't pair.
 
     A checkpoint has its tensors in the order of their names. That says when they were made only
-    where names differ by nothing but numbers.
+    where names differ by nothing but numbers; and only if all that are counted so are there:
+    where some were paired by equal numbers, the two sides may have counted otherwise.
+
+    Args:
+        group: The group.
+        named: Names of the checkpoint's tensors that were paired by their names.
     """
-    if len(group.a) != len(group.b) or len({_COUNT.sub("", title) for title in group.a}) != 1:
+    counted = {_COUNT.sub("", title) for title in group.a}
+    others = {_COUNT.sub("", name.rpartition("/")[0]) for name in named}
+    if len(group.a) != len(group.b) or len(counted) != 1 or counted & others:
         return []
     both = list(zip(group.a.values(), group.b.values(), strict=True))
     if any(old.keys() != new.keys() for old, new in both):
