@@ -105,6 +105,19 @@ def test_inspect_warns_of_a_checkpoint_of_nothing(tool, tmp_path):
             in out.splitlines())
 
 
+def test_inspect_warns_of_what_a_copy_lost(tool, tmp_path):
+    prefix = copy_checkpoint(EXAMPLE, tmp_path)
+    data = tmp_path / "model.ckpt-7.data-00000-of-00001"
+    for content in (data.read_bytes()[:-1], b""):
+        data.write_bytes(content)
+        assert tool("inspect", prefix)[1].splitlines()[-1] == (
+            f"warning: 1 of its data files are cut short, the first is {data};"
+            " `tfckpt verify` says what is lost")
+    (tmp_path / "model.ckpt-7.index").write_bytes(bytes(100))
+    assert tool("inspect", prefix)[2].splitlines()[-1] == (
+        "It was cut short or is damaged; `tfckpt verify` says what is whole.")
+
+
 def test_inspect_json(tool):
     _, out, _ = tool("inspect", "--json", EXAMPLE)
     summary = json.loads(out)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Iterator
 
+from tfckpt.core.bundle import BundleSource
 from tfckpt.core.index import Entry
 from tfckpt.core.report import Group, Role, Summary
 from tfckpt.core.roles import Assigned, assign_roles
@@ -42,7 +44,22 @@ def summarize(source: Source) -> Summary:
         prefix=source.prefix, format=source.format, style=source.style, n_shards=len(shards),
         n_bytes=n_bytes,
         step=find_step(source, roles), groups=tuple(groups[role] for role in _ROLES),
-        notes=source.notes, hints=tuple(_hints(groups, n_bytes, source, missing)))
+        notes=source.notes, hints=(*_hints(groups, n_bytes, source, missing), *_short(source)))
+
+
+def _short(source: Source) -> Iterator[str]:
+    """A warning of data files that end before what the index has in them."""
+    if not isinstance(source, BundleSource):
+        return
+    ends: dict[int, int] = {}
+    for entry in source.index.values():
+        if not entry.slices:
+            ends[entry.shard_id] = max(ends.get(entry.shard_id, 0), entry.offset + entry.n_bytes)
+    files = [(source.shard_file(number), end) for number, end in sorted(ends.items())]
+    short = [file for file, end in files if (size := file_size(file)) is not None and size < end]
+    if short:
+        yield (f"warning: {len(short)} of its data files are cut short, the first is {short[0]};"
+               " `tfckpt verify` says what is lost")
 
 
 def _group(role: Role, entries: list[Entry], kinds: tuple[str, ...]) -> Group:

@@ -56,6 +56,7 @@ __all__ = ["FOOTER_SIZE", "MAGIC", "BlockHandle", "Table", "encode_table", "enco
 FOOTER_SIZE = 48
 MAGIC = bytes.fromhex("57fb808b247547db")  # 0xdb4775248b80fb57, little-endian
 TRAILER_SIZE = 5
+_CUT = "It was cut short or is damaged; `tfckpt verify` says what is whole."
 _RAW, _SNAPPY = 0, 1
 # Bytes of a table from which numpy is quicker; importing it takes as long as parsing 2 MiB.
 _WORTH_NUMPY = 64 << 10
@@ -250,12 +251,13 @@ def parse_footer(data: bytes) -> tuple[BlockHandle, BlockHandle]:
     """Handles of the metaindex block and of the index block."""
     if len(data) < FOOTER_SIZE:
         raise TruncatedError("the file is too short for a table", offset=0,
-                             expected=f"at least {FOOTER_SIZE} bytes", got=len(data))
+                             expected=f"at least {FOOTER_SIZE} bytes", got=len(data),
+                             hint=_CUT)
     start = len(data) - FOOTER_SIZE
     if not has_magic(data):
         raise FormatError("not a table file: the magic number at its end is missing",
                           expected=MAGIC.hex(), got=data[-len(MAGIC):].hex(),
-                          offset=len(data) - len(MAGIC))
+                          offset=len(data) - len(MAGIC), hint=_CUT)
     with located(base=start):
         footer = data[start:start + 40]
         metaindex, at = _parse_handle(footer, 0)
