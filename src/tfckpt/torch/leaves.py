@@ -13,7 +13,7 @@ from tfckpt.convert.layouts import Layout, parse_layout
 from tfckpt.errors import VariableError
 from tfckpt.format.dtypes import DType
 from tfckpt.torch.rows import Weights
-from tfckpt.torch.tensors import check_readable, check_writable, dtype_of, view_of
+from tfckpt.torch.tensors import check_readable, check_writable, dtype_of, snapshot, view_of
 from tfckpt.torch.ties import names_of
 from tfckpt.torch.walking import tensor_of
 from tfckpt.train.adapters import stand_in
@@ -64,7 +64,8 @@ class LoneTensor(_TorchLeaf):
         check_writable(self.live, "")
 
     def read(self) -> Array:
-        return _snapshot(view_of(self.live, ""))
+        # Not a view: an optimizer of PyTorch's writes to its tensors.
+        return snapshot(view_of(self.live, ""))
 
     def __repr__(self) -> str:
         return f"a tensor of shape {list(self.live.shape)}"
@@ -136,7 +137,7 @@ class TorchVariable(_TorchLeaf):
             check_writable(tensor, self.title)
 
     def read(self) -> Array:
-        return _snapshot(self.read_together()[self.index])
+        return snapshot(self.read_together()[self.index])
 
     def read_together(self) -> list[Array]:
         """The values of all variables that these tensors are."""
@@ -145,10 +146,3 @@ class TorchVariable(_TorchLeaf):
 
     def __repr__(self) -> str:
         return f"<{self.weights.paths[self.index]} of a {type(self.live).__name__}>"
-
-
-def _snapshot(view: Array) -> Array:
-    """The same values in memory of their own: an optimizer of PyTorch's writes to its tensors."""
-    own = np.array(view, order="C")
-    own.flags.writeable = False
-    return own

@@ -13,7 +13,7 @@ from tfckpt.format.dtypes import DType, dtype_named
 if TYPE_CHECKING:
     Array = np.ndarray[Any, Any]
 
-__all__ = ["check_readable", "check_writable", "dtype_of", "view_of", "write_tensor"]
+__all__ = ["check_readable", "check_writable", "dtype_of", "snapshot", "view_of", "write_tensor"]
 
 # Integers of one size stand for what numpy itself has no dtype for.
 _CARRIERS = {1: torch.uint8, 2: torch.int16}
@@ -93,19 +93,36 @@ def write_tensor(tensor: torch.Tensor, array: Array) -> None:
         tensor: A tensor of any device.
         array: Elements of its dtype and shape; a read-only view will do.
     """
-    # What autograd has kept of the old elements is none any more, and it has to know.
-    note_change = getattr(torch.autograd.graph, "increment_version", None)  # not in every PyTorch
-    is_plain = tensor.device.type == "cpu" and not (tensor.is_conj() or tensor.is_neg())
-    if is_plain and note_change is not None:
-        np.copyto(_as_array(tensor.detach()), array)
-        note_change(tensor)
-        return
-    # A tensor of its own, since PyTorch warns of read-only arrays.
-    fresh = np.array(array, order="C")
-    if fresh.dtype.isbuiltin != 1:
-        value = torch.from_numpy(fresh.view(f"i{fresh.itemsize}" if fresh.itemsize > 1 else "u1"))
-        value = value.view(tensor.dtype)
-    else:
-        value = torch.from_numpy(fresh)
+    value = _lent(array)
     with torch.no_grad():
-        tensor.copy_(value)
+        tensor.copy_(value if value.dtype == tensor.dtype else value.view(tensor.dtype))
+
+
+def snapshot(array: Array) -> Array:
+    """The same elements in memory of their own, row after row, which nobody writes to."""
+    own: Array = np.empty(array.shape, array.dtype)
+    with torch.no_grad():
+        _lent(own).copy_(_lent(array))
+    own.flags.writeable = False
+    return own
+
+
+def _lent(array: Array) -> torch.Tensor:
+    """An array as a tensor in the same memory, to be read; PyTorch moves axes in tiles.
+
+    Of a dtype that PyTorch can't take from numpy it is the integer of that size.
+    """
+    if not array.dtype.isnative:
+        array = array.astype(array.dtype.newbyteorder("="))
+    if array.dtype.isbuiltin != 1:
+        array = array.view(f"i{array.itemsize}" if array.itemsize > 1 else "u1")
+    return torch.from_numpy(np.asarray(_Lent(array)))
+
+
+class _Lent:
+    """An array that is taken for one that may be written to: PyTorch warns of others."""
+
+    def __init__(self, array: Array) -> None:
+        self.array = array  # its memory must live as long
+        address, _ = array.__array_interface__["data"]
+        self.__array_interface__ = {**array.__array_interface__, "data": (address, False)}
