@@ -596,7 +596,13 @@ def refusals(folder):
         lambda: tfckpt.jax.load(net, whole, layouts={"*": "lstm_cell"}),
         lambda: tfckpt.jax.save({"a": jnp.ones(1), "b": jnp.ones(1)}, folder + "/x",
                                 names={"a": "b"}),
-        lambda: tfckpt.jax.load(jnp.ones(2), whole))]
+        lambda: tfckpt.jax.load(jnp.ones(2), whole),
+        lambda: tfckpt.jax.load({"a": dense(4, 4)}, two, allow_unused=True, names={
+            "one/kernel": "a/kernel", "two/kernel": "a/kernel"}),
+        lambda: tfckpt.jax.load(net, whole, ema="yes"),
+        lambda: tfckpt.jax.load(net, whole, allow_missing="("),
+        lambda: tfckpt.jax.save({"a": jnp.ones(1)}, folder + "/x", style="tf3"),
+        lambda: tfckpt.jax.save({"a": jnp.ones(1)}, folder + "/x", names={"b": "c"}))]
     assert flat(nnx.state(net)) == before
     assert net.dense.kernel.get_value() is kernel
     return said_of
@@ -644,3 +650,47 @@ def other_ways(folder):
     return str(report), str(pairs.report), str(tfckpt.jax.load(
         {"dense": params["dense"], "new": jnp.ones(2, "bfloat16")}, folder + "/names",
         allow_missing="^new$").report)
+
+
+def silent_once(folder):
+    """What once was loaded or saved with a loss that nobody was told of."""
+    import jax.numpy as jnp
+
+    import tfckpt.jax
+
+    def stored(name, **values):
+        return tfckpt.Saver({key: tfckpt.Variable(np.asarray(value, np.float32)) for key, value in
+                             values.items()}).save(None, f"{folder}/{name}", write_state=False)
+
+    def said(act):
+        try:
+            act()
+        except tfckpt.CheckpointError as error:
+            return f"{type(error).__name__}: {error}"
+        return "nothing"
+
+    tfckpt.jax.save({"params": {"a": {"scale": jnp.ones(1), "bias": jnp.ones(1)}},
+                     "batch_stats": {"a": {"bias": jnp.full(1, 9.0)}}}, folder + "/two",
+                    style="tf1")
+    with tfckpt.open(folder + "/two") as source:
+        found = {"two collections": {key: float(value[0]) for key, value in source.items()}}
+    big = stored("big", w=[1e9, 1.0])
+    found["out of range"] = list(tfckpt.jax.load({"w": jnp.zeros(2, "float16")}, big,
+                                                 cast=True).report.notes)
+    raw = stored("raw", **{"w": [1.0], "w/ExponentialMovingAverage": [2.0]})
+    found["averages"] = list(tfckpt.jax.load({"w": jnp.zeros(1)}, raw).report.notes)
+    found["taken"] = list(tfckpt.jax.load({"w": jnp.zeros(1)}, raw, ema="use").report.notes)
+    alone = stored("alone", **{"w/ExponentialMovingAverage": [2.0]})
+    found["alone"] = said(lambda: tfckpt.jax.load({"w": jnp.zeros(1)}, alone, ema="use"))
+    with open(folder + "/all.json", "w") as file:
+        json.dump({"tfckpt-map": 1, "name": "all", "here": "a", "there": "b", "rules": [
+            {"here": "{layer}/w", "there": "{layer}", "tied": "{layer}_tied"}],
+            "constants": [{"there": "n", "for": "a/w", "value": 3, "dtype": "int32"}]}, file)
+    tree, _ = tfckpt.jax.load(
+        {"a": jnp.zeros(()), "n": jnp.zeros((), "int32"), "a_tied": jnp.zeros(())},
+        stored("one", **{"a/w": 5.0}), map=folder + "/all.json")
+    found["by map"] = {name: value.item() for name, value in tree.items()}
+    found["not in the tree"] = said(lambda: tfckpt.jax.load(
+        {"a": jnp.zeros(()), "n": jnp.zeros((), "int32")},
+        stored("more", **{"a/w": 5.0, "b/w": 6.0}), map=folder + "/all.json"))
+    return found

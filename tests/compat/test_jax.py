@@ -198,7 +198,32 @@ def test_what_is_missing_or_unclear_is_said_and_nothing_changes(jax, tmp_path):
         "names={ours: theirs} gives one of them another.",
         "VariableTypeError: this is no tree with values of JAX in it: got ArrayImpl\n"
         "Give nested dicts of arrays, or a module of flax.nnx.",
+        "AmbiguousNamesError: the pairs that were given have two tensors for one: got one/kernel,"
+        " two/kernel for a/kernel",
+        "UnsupportedError: there is no such ema: expected ignore or use, got yes",
+        "UnsupportedError: allow_missing isn't a valid regular expression (missing ), unterminated"
+        " subpattern at position 0): got '('",
+        "UnsupportedError: there is no such style: expected tf2 or tf1, got tf3",
+        "TensorNotFoundError: names has a name that the tree doesn't have (tensor 'b')",
     ]
+
+
+def test_nothing_is_lost_in_silence(jax, tmp_path):
+    assert jax("silent_once", folder=tmp_path) == {
+        "two collections": {"a/beta": 1.0, "a/gamma": 1.0, "batch_stats/a/bias": 9.0},
+        "out of range": ["1 values are cast from float32 to float16: w",
+                         "w: 1 numbers are out of the range of float16"],
+        "averages": ['the checkpoint has moving averages of 1 variables; what was loaded are the'
+                     ' variables themselves (ema="use" takes the averages)'],
+        "taken": ["moving averages were taken for 1 variables"],
+        "alone": "UnsupportedError: the checkpoint has moving averages without their variables"
+                 f" (file {tmp_path}/alone)\n"
+                 f"Load what `tfckpt ema {tmp_path}/alone --use -o NEW` writes.",
+        "by map": {"a": 5.0, "a_tied": 5.0, "n": 3},
+        "not in the tree": f"MismatchError: 2 of 2 values of the tree were found (file"
+                           f" {tmp_path}/more)\n  unused:   b/w\nNothing was loaded."
+                           " names={tensor: value} names pairs; allow_unused=True leaves tensors"
+                           " behind."}
 
 
 def test_trees_that_never_change_other_files_and_maps(jax, tmp_path):

@@ -111,6 +111,22 @@ def test_refusals(torch):
             ' height and width of the image, or with "dense" where there is none ("same" for a'
             " normalization). For Saver and Checkpoint: tfckpt.torch.set_layouts(module,"
             " {...}).",
+        "by view":
+            "the order of an image's numbers differs between PyTorch and TensorFlow, and it isn't"
+            " known whether these layers have one:\n"
+            "  fc: Linear of 32 = 4 x 8 numbers, before a layer that takes 8 channels\n"
+            "  bn: BatchNorm1d of 32 = 4 x 8 numbers, before a layer that takes 8 channels\n"
+            'Say so with layouts={"fc": "unflattened(2,2)", "bn": "flattened(2,2)"}, with the'
+            ' height and width of the image, or with "dense" where there is none ("same" for a'
+            " normalization). For Saver and Checkpoint: tfckpt.torch.set_layouts(module,"
+            " {...}).",
+        "made before":
+            "the order of an image's numbers differs between PyTorch and TensorFlow, and it isn't"
+            " known whether these layers have one:\n"
+            "  fc: Linear of 32 = 4 x 8 numbers, in a module whose last layer gives 8 channels\n"
+            'Say so with layouts={"fc": "flattened(2,2)"}, with the height and width of the image,'
+            ' or with "dense" where there is none ("same" for a normalization). For Saver and'
+            " Checkpoint: tfckpt.torch.set_layouts(module, {...}).",
         "can't be": "a Conv2d can't be this in TensorFlow: expected one of conv, depthwise, same,"
                     " got dense",
         "no module": "the module has none of this name (tensor '33')\nNearest: 3.",
@@ -320,6 +336,38 @@ def test_what_does_not_fit_is_said_and_not_loaded(torch):
                     " first.weight, second.bias, … (file FOLDER/own.safetensors)\n"
                     "module.load_state_dict takes it, with safetensors.torch.load_file or"
                     " torch.load."}
+
+
+def test_nothing_is_lost_in_silence(torch):
+    one_name = ("VariableError: two of the module's variables would have one name in TensorFlow:"
+                " got <kernel of a {}> and <kernel of a {}> (tensor '{}')\n"
+                "Give one of them, or its module, another attribute.")
+    assert torch("silent_once") == {
+        "one memory":
+            "VariableError: tensors of the module lie in the same memory, and would get different"
+            " values: got tensors of shape [2, 2] and [2, 2]\nNothing was loaded. Untie them"
+            " before, if they shall be two: module.weight ="
+            " torch.nn.Parameter(module.weight.clone()).",
+        "unchanged": True,
+        "of its own": "2 tensors of ModuleDict loaded (2 by name). Unused in checkpoint: 2 other.",
+        "own tf1": one_name.format("Own", "Own", "fc/kernel"),
+        "own tf2": one_name.format("Own", "Own", "kernel"),
+        "slash tf1": one_name.format("Linear", "Linear", "a/b/kernel"),
+        "twice": "AmbiguousNamesError: the pairs that were given have two tensors for one: got"
+                 " a/kernel, b/kernel for c/kernel",
+        "ema": "UnsupportedError: there is no such ema: expected ignore or use, got yes",
+        "alone": "UnsupportedError: the checkpoint has moving averages without their variables"
+                 " (file FOLDER/alone)\n"
+                 "Load what `tfckpt ema FOLDER/alone --use -o NEW` writes.",
+        "pattern": "UnsupportedError: allow_unused isn't a valid regular expression (missing ),"
+                   " unterminated subpattern at position 0): got '('",
+        "notes": [
+            "conv: PixelShuffle takes channels in another order than TensorFlow's depth_to_space,"
+            " and they were not put into it",
+            "old.weight_g, old.weight_v: not what such a layer has, and taken as it is",
+            "more: what get_extra_state gives is no tensor, and stayed as it was"],
+        "extra": ["by the map more, from a to b",
+                  "More: what get_extra_state gives is no tensor, and stayed as it was"]}
 
 
 def test_moving_averages_are_loaded_if_that_is_asked_for(torch):

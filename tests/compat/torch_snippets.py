@@ -250,6 +250,13 @@ def refusals(folder):
     refused("meta", lambda: tfckpt.Saver(nn.Linear(1, 1, device="meta")).save(None, folder + "/x"))
     refused("optimizer", lambda: tfckpt.Checkpoint(o=torch.optim.SGD(net.parameters())))
     refused("all of them", lambda: tfckpt.Saver(Images()))
+    generator = nn.ModuleDict({"fc": nn.Linear(2, 32), "bn": nn.BatchNorm1d(32),
+                               "up": nn.ConvTranspose2d(8, 3, 3)})
+    refused("by view", lambda: tfckpt.Saver(generator))
+    turned = nn.ModuleDict({"fc": nn.Linear(32, 2), "conv": nn.Conv2d(3, 8, 3)})
+    refused("made before", lambda: tfckpt.Saver(turned))
+    tfckpt.torch.set_layouts(turned, {"fc": "flattened(2,2)"})
+    tfckpt.Saver(turned)
     refused("no names", lambda: tfckpt.Saver([net[0].weight]))
     small, other = nn.Linear(2, 2), nn.Linear(2, 3)
     path = tfckpt.Saver(other).save(None, f"{folder}/other")
@@ -457,6 +464,69 @@ def layer_docs(folder):
     for info in pkgutil.iter_modules(tfckpt.torch.__path__, "tfckpt.torch."):
         failed += doctest.testmod(importlib.import_module(info.name)).failed
     return failed
+
+
+def silent_once(folder):
+    """What once was loaded or saved with a loss that nobody was told of."""
+    from torch.nn.utils import weight_norm
+
+    def said(act):
+        try:
+            return str(act()).replace(folder, "FOLDER")
+        except tfckpt.CheckpointError as error:
+            return f"{type(error).__name__}: {error}".replace(folder, "FOLDER")
+
+    def stored(name, **values):
+        return tfckpt.Saver({key: tfckpt.Variable(np.asarray(value, np.float32)) for key, value in
+                             values.items()}).save(None, f"{folder}/{name}", write_state=False)
+
+    class Own(nn.Linear):
+        def __init__(self):
+            super().__init__(2, 2)
+            self.kernel = nn.Parameter(torch.ones(2, 2))
+
+    class More(nn.Linear):
+        def get_extra_state(self):
+            return {"any": "thing"}
+
+        def set_extra_state(self, state):
+            raise AssertionError(state)
+
+    pair = stored("pair", **{"a/kernel": np.eye(2), "b/kernel": np.ones((2, 2))})
+    one = nn.ModuleDict({name: nn.Linear(2, 2, bias=False) for name in "ab"})
+    one["b"].weight = nn.Parameter(one["a"].weight.data)
+    tfckpt.torch.save(one, f"{folder}/one")
+    before = one["a"].weight.clone()
+    found = {"one memory": said(lambda: tfckpt.torch.load(one, pair)),
+             "unchanged": torch.equal(before, one["a"].weight),
+             "of its own": said(lambda: tfckpt.torch.load(one, f"{folder}/one")).partition("\n")[0]}
+    slashed = nn.ModuleDict({"a": nn.ModuleDict({"b": nn.Linear(2, 2)}), "a/b": nn.Linear(2, 2)})
+    for name, module in (("own", nn.ModuleDict({"fc": Own()})), ("slash", slashed)):
+        for style in ("tf1", "tf2") if name == "own" else ("tf1",):
+            found[f"{name} {style}"] = said(
+                lambda module=module, style=style: tfckpt.torch.save(
+                    module, f"{folder}/no", style=style))
+    single = nn.ModuleDict({"c": nn.Linear(2, 2, bias=False)})
+    found["twice"] = said(lambda: tfckpt.torch.load(
+        single, pair, names={"a/kernel": "c.weight", "b/kernel": "c.weight"}))
+    found["ema"] = said(lambda: tfckpt.torch.load(single, pair, ema="yes"))
+    alone = stored("alone", **{"c/kernel/ExponentialMovingAverage": np.eye(2)})
+    found["alone"] = said(lambda: tfckpt.torch.load(single, alone, ema="use"))
+    found["pattern"] = said(lambda: tfckpt.torch.load(single, pair, allow_unused="("))
+
+    mixed = nn.ModuleDict({
+        "old": weight_norm(nn.Linear(2, 2)), "conv": nn.Conv2d(1, 8, 1),
+        "shuffle": nn.PixelShuffle(2), "more": More(2, 2)})
+    tfckpt.torch.save(mixed, f"{folder}/mixed")
+    found["notes"] = said(lambda: tfckpt.torch.load(mixed, f"{folder}/mixed")).partition(
+        "note: ")[2].split("\nnote: ")
+    with open(f"{folder}/more.json", "w") as file:
+        file.write('{"tfckpt-map": 1, "name": "more", "here": "a", "there": "b", "rules": ['
+                   '{"here": "c/kernel", "there": "weight", "layout": "dense"}]}')
+    found["extra"] = said(lambda: tfckpt.torch.load(
+        More(2, 2, bias=False), stored("c", **{"c/kernel": np.eye(2)}),
+        map=f"{folder}/more.json")).partition("note: ")[2].split("\nnote: ")
+    return found
 
 
 def by_map(folder):

@@ -28,7 +28,7 @@ from tfckpt.core.roles import assign_roles
 from tfckpt.core.rules import Names as RuleNames
 from tfckpt.core.rules import Rule
 from tfckpt.core.source import Source
-from tfckpt.errors import TensorNotFoundError, nearest
+from tfckpt.errors import AmbiguousNamesError, TensorNotFoundError, nearest
 from tfckpt.format.objectkeys import parse_object_key
 
 __all__ = ["Group", "How", "MatchReport", "Mismatched", "Missing", "Pair", "Side", "match",
@@ -197,6 +197,9 @@ def match(a: Side, b: Side, *, given: Mapping[str, str] | None = None, use_value
         given: Pairs that are known, key of A to key of B; they come first.
         use_values: Whether tensors with equal bits count as the same.
 
+    Raises:
+        AmbiguousNamesError: Two tensors of A are given for one of B.
+
     Example:
         >>> import tfckpt
         >>> with tfckpt.open("examples/tf1") as source:
@@ -206,6 +209,7 @@ def match(a: Side, b: Side, *, given: Mapping[str, str] | None = None, use_value
         >>> report.ok, report.rules
         (True, ((AddPrefix(prefix='net/'), 6),))
     """
+    _check_once(a, b, given or {})
     state = _State(a, b, dict(given or {}))
     state.pair_by_name()
     state.pair_by_rules()
@@ -213,6 +217,19 @@ def match(a: Side, b: Side, *, given: Mapping[str, str] | None = None, use_value
         state.pair_by_values()
     groups = state.pair_by_structure()
     return state.report(groups)
+
+
+def _check_once(a: Side, b: Side, given: Mapping[str, str]) -> None:
+    """Refuse two values for one tensor: whichever came last would win."""
+    found: dict[str, list[str]] = {}
+    for key, other in given.items():
+        found.setdefault(other, []).append(key)
+    twice = {b.name(other): list(map(a.name, keys)) for other, keys in found.items()
+             if len(keys) > 1}
+    if twice:
+        raise AmbiguousNamesError(
+            "the pairs that were given have two tensors for one", groups=twice,
+            got="; ".join(f"{', '.join(keys)} for {other}" for other, keys in twice.items()))
 
 
 class _State:

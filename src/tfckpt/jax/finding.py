@@ -6,12 +6,12 @@ import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tfckpt.convert.anatomy import read_anatomy
 from tfckpt.convert.namemap import NameMap
+from tfckpt.convert.resolving import Move as MapMove
 from tfckpt.convert.resolving import resolve
 from tfckpt.core.matching import MatchReport, Side, match, side_of_source
 from tfckpt.core.source import Source
-from tfckpt.errors import TensorNotFoundError, UnsupportedError, nearest
+from tfckpt.errors import TensorNotFoundError, nearest
 from tfckpt.jax.grouping import Choices, Layer, Weight, group_layers
 from tfckpt.jax.layers import weights_of
 from tfckpt.jax.layouts import SAME
@@ -72,34 +72,47 @@ class Finding(NamedTuple):
             for move in self.moves))
 
 
-def averages_of(source: Source) -> dict[str, str]:
-    """The key of the moving average of each variable that has one.
-
-    Raises:
-        UnsupportedError: There are none.
-    """
-    anatomy = read_anatomy(source)
-    found = {**anatomy.averages, **{
-        slot.variable: key for optimizer in anatomy.optimizers
-        for slot, key in optimizer.slots.items() if slot.name == "average"}}
-    if not found:
-        raise UnsupportedError("the checkpoint has no moving averages", file=source.prefix)
-    return found
-
-
 def find_by_map(source: Source, name_map: NameMap, leaves: Sequence[Leaf]) -> Finding:
     """Hold a map against both sides."""
     side = side_of_source(source)
     keys = {side.name(key): key for key in side.heads}
     paths = {leaf.name: leaf.path for leaf in leaves}
     found = resolve(name_map, keys, paths)
-    moves = []
+    problems = list(found.problems)
+    moves = [Move((), (paths[item.target],), _constant(item.value)) for item in found.constants]
     for move in found.moves:
-        targets = tuple(paths[name] for name in move.targets if name in paths)
-        if len(targets) == len(move.targets):
-            moves.append(Move(tuple(keys[name] for name in move.sources), targets, move.apply))
-    return Finding(tuple(moves), (), tuple(f"wrong:    {item}" for item in found.problems),
+        absent = [name for name in move.targets if name not in paths]
+        if absent and not any(name in paths for name in move.tied):
+            problems.append(f"{', '.join(move.sources)}: the tree has only some of what becomes of"
+                            f" them, and no {', '.join(absent)}")
+            continue
+        names = [*move.targets, *move.tied]
+        moves.append(Move(tuple(keys[name] for name in move.sources),
+                          tuple(paths[name] for name in names if name in paths),
+                          _placed(move, [n for n, name in enumerate(names) if name in paths])))
+    return Finding(tuple(moves), found.unused, tuple(f"wrong:    {item}" for item in problems),
                    notes=tuple(f"{name}: {why}" for name, why in found.left_out))
+
+
+def _placed(move: MapMove, places: list[int]) -> Callable[[Arrays, Sequence[Shape]], Arrays]:
+    """What a map makes of tensors, for those of its names that the tree has, tied ones too."""
+    def apply(arrays: Arrays, shapes: Sequence[Shape]) -> Arrays:
+        if len(places) == len(move.targets) and not move.tied:
+            return move.apply(arrays, shapes)
+        made = move.apply(arrays)
+        made += made[:1] * len(move.tied)
+        return [made[n] for n in places]
+
+    return apply
+
+
+def _constant(value: float) -> Callable[[Arrays, Sequence[Shape]], Arrays]:
+    def apply(_: Arrays, __: Sequence[Shape]) -> Arrays:
+        import numpy as np  # deferred: as everywhere
+
+        return [np.asarray(int(value) if value == int(value) else value)]
+
+    return apply
 
 
 def _find_directly(source: Source, leaves: Sequence[Leaf], names: Collection[str]

@@ -174,7 +174,10 @@ def group_layers(leaves: Iterable[tuple[Path, Shape]]) -> dict[Path, Layer]:
 
     listed = list(leaves)
     is_linen = any(path[0] == _COLLECTIONS[0] and len(path) > 1 for path, _ in listed)
+    trained = {path[1:] for path, _ in listed if path[0] == _COLLECTIONS[0]}
     for path, shape in listed:
         short = path[1:] if is_linen and path[0] in _COLLECTIONS and len(path) > 1 else path
+        if short in trained and path[0] != _COLLECTIONS[0]:
+            short = path  # both collections have it: two values, which need two names
         layer(short[:-1]).values[short[-1]] = path, shape
     return layers

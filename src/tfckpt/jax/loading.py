@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -16,9 +15,11 @@ from tfckpt.core.namefiles import read_name_file, read_pairs
 from tfckpt.core.opening import open_source
 from tfckpt.core.source import Source
 from tfckpt.errors import MismatchError
-from tfckpt.jax.finding import Finding, averages_of, find_by_map, find_by_match
+from tfckpt.jax.averages import averaged
+from tfckpt.jax.finding import Finding, find_by_map, find_by_match
 from tfckpt.jax.leaves import Leaf, leaves_of, with_values
 from tfckpt.jax.values import take
+from tfckpt.train.allowing import allowance, check_word
 from tfckpt.train.loadreport import MOST_SHOWN, LoadReport, Missing
 
 __all__ = ["Loaded", "load"]
@@ -82,6 +83,9 @@ def load(tree: Any, path: Path, *, map: Mapping[str, str] | NameMap | Path | Non
         variables, report = tfckpt.jax.load(variables, "old/model.ckpt-1000")
         print(report)
     """
+    check_word("ema", ema, ("ignore", "use"))
+    may_miss = allowance(allow_missing, "allow_missing")
+    may_leave = allowance(allow_unused, "allow_unused")
     leaves = leaves_of(tree)
     with open_source(path) as source:
         name_map = _read_map(map)
@@ -90,13 +94,12 @@ def load(tree: Any, path: Path, *, map: Mapping[str, str] | NameMap | Path | Non
         else:
             finding = find_by_match(source, tree, leaves, {**name_map, **(names or {})},
                                     layouts or {})
-        if ema == "use":
-            finding = finding.with_averages(averages_of(source))
+        finding = averaged(source, finding, ema)
         taken = take(source, finding, leaves, may_cast=cast)
         left = [leaf for leaf in leaves if leaf.path not in taken.arrays
                 and leaf.path not in finding.doubtful | taken.refused and not leaf.is_random]
-        missing = [leaf for leaf in left if not _allowed(allow_missing, leaf.name)]
-        unused = [name for name in finding.unused if not _allowed(allow_unused, name)]
+        missing = [leaf for leaf in left if not may_miss(leaf.name)]
+        unused = [name for name in finding.unused if not may_leave(name)]
         problems = [*finding.problems, *taken.problems, *_table(finding, missing, unused)]
         if problems:
             raise _refusal(problems, len(taken.arrays.keys() - finding.doubtful),
@@ -123,10 +126,6 @@ def _read_map(given: Mapping[str, str] | NameMap | Path | None) -> Mapping[str, 
         if is_map(value):
             return parse_map(value, path)
     return read_pairs(path)
-
-
-def _allowed(rule: bool | str, name: str) -> bool:
-    return rule if isinstance(rule, bool) else re.search(rule, name) is not None
 
 
 def _missing(leaf: Leaf) -> Missing:

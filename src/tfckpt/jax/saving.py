@@ -11,7 +11,7 @@ from tfckpt.core.arrays import array_output
 from tfckpt.core.discovery import as_path
 from tfckpt.core.plan import LeftOut, Output, Plan, given_int64, given_string
 from tfckpt.core.report import ConvertReport
-from tfckpt.errors import AmbiguousNamesError
+from tfckpt.errors import AmbiguousNamesError, TensorNotFoundError, nearest
 from tfckpt.format.objectgraph import (
     OBJECT_GRAPH_KEY,
     VARIABLE_VALUE,
@@ -25,6 +25,7 @@ from tfckpt.jax.grouping import Choices, Weight, group_layers
 from tfckpt.jax.layers import weights_of
 from tfckpt.jax.layouts import SAME
 from tfckpt.jax.leaves import Leaf, classes_of, leaves_of
+from tfckpt.train.allowing import check_word
 
 __all__ = ["save"]
 
@@ -60,6 +61,8 @@ def save(tree: Any, prefix: Path, *, style: Style = "tf2", name: str = "",
 
     Raises:
         AmbiguousNamesError: Two values get one name.
+        TensorNotFoundError: ``names`` has a name that the tree doesn't have.
+        UnsupportedError: There is no such style.
         VariableError: A value isn't at hand: it is traced, or was donated.
         DestinationExistsError: Something is there.
         StorageError: The system refuses.
@@ -68,6 +71,7 @@ def save(tree: Any, prefix: Path, *, style: Style = "tf2", name: str = "",
 
         tfckpt.jax.save(state.params, "export/ckpt", style="tf2", name="model")
     """
+    check_word("style", style, ("tf2", "tf1"))
     leaves = leaves_of(tree)
     weights = [leaf for leaf in leaves if not leaf.is_random]
     layers = group_layers([(leaf.path, leaf.shape) for leaf in weights])
@@ -90,7 +94,9 @@ def _named(weights: list[Weight], names: Mapping[str, str], root: str) -> dict[s
 
     Raises:
         AmbiguousNamesError: Two have one.
+        TensorNotFoundError: One of the names is none of the tree's.
     """
+    _check_used(names, [weight.name for weight in weights])
     found: dict[str, list[Weight]] = {}
     for weight in weights:
         name = _renamed(weight.name, names)
@@ -101,6 +107,17 @@ def _named(weights: list[Weight], names: Mapping[str, str], root: str) -> dict[s
                                   got=", ".join(sorted(twice)),
                                   hint="names={ours: theirs} gives one of them another.")
     return {name: own[0] for name, own in found.items()}
+
+
+def _check_used(names: Mapping[str, str], own: list[str]) -> None:
+    known = {"/".join(parts[:n]) for name in own for parts in [name.split("/")]
+             for n in range(1, len(parts) + 1)}
+    for name in names:
+        if name not in known:
+            near = nearest(name, sorted(known))
+            raise TensorNotFoundError(
+                "names has a name that the tree doesn't have", tensor=name,
+                hint=f"Nearest: {', '.join(near)}." if near else None)
 
 
 def _renamed(name: str, names: Mapping[str, str]) -> str:

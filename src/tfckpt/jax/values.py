@@ -52,6 +52,7 @@ def take(source: Source, finding: Finding, leaves: Sequence[Leaf], *, may_cast: 
     by_path = {leaf.path: leaf for leaf in leaves}
     taken = Taken({}, frozenset(), (), ())
     casts: dict[tuple[str, str], list[str]] = {}
+    lost: list[str] = []
     problems: list[str] = []
     refused: set[Path] = set()
     for move in finding.moves:
@@ -63,7 +64,9 @@ def take(source: Source, finding: Finding, leaves: Sequence[Leaf], *, may_cast: 
                 if array.shape != leaf.shape:
                     raise VariableTypeError("the value has another shape", tensor=leaf.name,
                                             expected=list(leaf.shape), got=list(array.shape))
-                taken.arrays[leaf.path] = cast(array, leaf.dtype, leaf.name, may_cast=may_cast)
+                own = cast(array, leaf.dtype, leaf.name, may_cast=may_cast)
+                taken.arrays[leaf.path] = own
+                lost += _lost(leaf, array, own)
                 if leaf.dtype.name != array.dtype.name:
                     casts.setdefault((array.dtype.name, leaf.dtype.name), []).append(leaf.name)
         except CheckpointError as error:
@@ -71,7 +74,19 @@ def take(source: Source, finding: Finding, leaves: Sequence[Leaf], *, may_cast: 
             problems.append(f"differs:  {', '.join(move.keys)}: {error}".replace("\n", " "))
     notes = tuple(f"{len(names)} values are cast from {old} to {new}: {', '.join(names[:3])}"
                   + (", …" if len(names) > 3 else "") for (old, new), names in casts.items())
-    return taken._replace(refused=frozenset(refused), problems=tuple(problems), notes=notes)
+    return taken._replace(refused=frozenset(refused), problems=tuple(problems),
+                          notes=(*notes, *lost))
+
+
+def _lost(leaf: Leaf, stored: np.ndarray[Any, Any], own: np.ndarray[Any, Any]) -> list[str]:
+    """A note on numbers that a narrower dtype doesn't have."""
+    import numpy as np  # deferred: as below
+
+    if own.dtype == stored.dtype or kind_of(leaf.dtype) not in {"float", "complex"}:
+        return []
+    n_lost = int((~np.isfinite(own) & np.isfinite(stored)).sum())
+    return [] if not n_lost else [
+        f"{leaf.name}: {n_lost} numbers are out of the range of {leaf.dtype}"]
 
 
 def cast(array: np.ndarray[Any, Any], dtype: DType, name: str, *, may_cast: bool = False
@@ -105,7 +120,8 @@ def cast(array: np.ndarray[Any, Any], dtype: DType, name: str, *, may_cast: bool
         if np.array_equal(whole.astype(array.dtype), array):
             return whole
     if kind == kind_of(stored) and kind in {"float", "complex"} and may_cast:
-        return array.astype(dtype.numpy())
+        with np.errstate(over="ignore"):  # `take` says it
+            return array.astype(dtype.numpy())
     precision = kind == kind_of(stored) and kind in {"float", "complex"}
     raise VariableTypeError(
         "the value has another precision" if precision else

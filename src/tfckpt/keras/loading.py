@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import os
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -21,6 +20,7 @@ from tfckpt.keras.program import check_model, is_built
 from tfckpt.keras.reports import LoadReport
 from tfckpt.keras.values import assign_values, changed_layers, read_values
 from tfckpt.keras.weights_h5 import is_weights_h5
+from tfckpt.train.allowing import allowance
 
 __all__ = ["Loading", "load_weights", "open_old"]
 
@@ -100,6 +100,8 @@ def load_weights(model: Any, path: str | os.PathLike[str], *,
         CheckpointError: The file can't be read. The model is as it was.
     """
     check_model(model)
+    for option, rule in (("allow_missing", allow_missing), ("allow_unused", allow_unused)):
+        allowance(rule, option)
     names = _names(map)
     choice = Choice(names, config, root, trust_order)
     load = functools.partial(_load, model, path, choice, allow_missing, allow_unused,
@@ -129,9 +131,11 @@ def _load(model: Any, path: str | os.PathLike[str], choice: Choice, allow_missin
     with open_old(path) as source:
         finding = find(source, model, choice)
         report = finding.report
+        may_miss = allowance(allow_missing, "allow_missing")
+        may_leave = allowance(allow_unused, "allow_unused")
         rest = report._replace(
-            missing=tuple(item for item in report.missing if not _allowed(allow_missing, item[0])),
-            unused=tuple(key for key in report.unused if not _allowed(allow_unused, key)),
+            missing=tuple(item for item in report.missing if not may_miss(item[0])),
+            unused=tuple(key for key in report.unused if not may_leave(key)),
             mismatched=() if skip_mismatch else report.mismatched)
         if not rest.ok:
             raise _refusal(rest, source)
@@ -150,10 +154,6 @@ def _state(model: Any, source: Source, report: LoadReport, allow_missing: bool) 
         raise UnsupportedError("there is no state of an optimizer", file=source.prefix,
                                hint="Nothing was loaded; optimizer=False doesn't ask for it.")
     return state
-
-
-def _allowed(rule: bool | str, name: str) -> bool:
-    return rule if isinstance(rule, bool) else re.search(rule, name) is not None
 
 
 def _refusal(report: LoadReport, source: Source) -> MismatchError:

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from tfckpt.torch.leaves import LoneTensor, TorchVariable
+from tfckpt.torch.overlaps import write_overlapping
 from tfckpt.torch.parents import TorchModule
 from tfckpt.torch.tensors import write_tensor
 from tfckpt.torch.walking import unwrapped
@@ -56,6 +57,7 @@ class TorchAdapter(Adapter):
                 together.setdefault(key, (leaf, {}))[1][leaf.index] = array
         for leaf, arrays in together.values():
             writes += zip(leaf.tensors, _moved(leaf, arrays), strict=True)
+        write_overlapping(writes)
         for tensor, array in writes:
             write_tensor(tensor, array)
 

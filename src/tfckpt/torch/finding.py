@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from torch import nn
 
 from tfckpt.convert.anatomy import read_anatomy
-from tfckpt.convert.ema import averages_of
+from tfckpt.convert.ema import averages_of, lone_averages
 from tfckpt.core.matching import Group, Head, MatchReport, Side, match, side_of_source
 from tfckpt.core.pairing import plain_name
 from tfckpt.core.rules import Rule, encode_rules
@@ -20,7 +20,7 @@ from tfckpt.torch.groups import Members, members, pairs_in_order
 from tfckpt.torch.images import check_own
 from tfckpt.torch.leaves import TorchVariable
 from tfckpt.torch.numbers import MARK, mark_numbers
-from tfckpt.torch.parents import named_variables
+from tfckpt.torch.parents import variables_by_name
 from tfckpt.torch.reports import Loaded, LoadReport, Unsure, Wanted, Wrong, shape_text
 from tfckpt.train.adapters import assign_all, check_settable
 from tfckpt.train.values import kind_of
@@ -106,7 +106,11 @@ def find(source: Source, module: nn.Module, names: Mapping[str, str], *, cast: b
              if not _fits(source, key, heads[name])]
     averages = averages_of(read_anatomy(source))
     if ema == "use" and not averages:
-        raise UnsupportedError("the checkpoint has no moving averages", file=source.prefix)
+        alone = bool(lone_averages(source))
+        raise UnsupportedError(
+            "the checkpoint has moving averages without their variables" if alone else
+            "the checkpoint has no moving averages", file=source.prefix,
+            hint=f"Load what `tfckpt ema {source.prefix} --use -o NEW` writes." if alone else None)
     pairs: list[tuple[str, str, str]] = [
         (pair.a, pair.b, "name" if same else pair.how) for pair in matched.matched
         if (pair.a, pair.b) not in wrong]
@@ -132,13 +136,12 @@ def find(source: Source, module: nn.Module, names: Mapping[str, str], *, cast: b
 
 def _targets(module: nn.Module, *, by_path: bool) -> dict[str, _Target]:
     found = {}
-    for names, path, name, variable in named_variables(module):
+    for key, (names, path, variable) in variables_by_name(module, by_path=by_path).items():
         tensors = tuple(".".join((*names, tensor)) for tensor in variable.weights.names)
         last = path.rpartition("/")[2]
         title = ", ".join(tensors)
         if len(variable.weights.paths) > 1 or title.rpartition(".")[2] != last:
             title += f" ({path})"
-        key = "/".join((*names, path if by_path else name))
         found[key] = _Target(tensors, variable, title)
     return found
 

@@ -23,6 +23,8 @@ __all__ = ["check_images", "check_own", "rows_of_images"]
 
 _CONVOLUTIONS = (nn.modules.conv._ConvNd,)  # noqa: SLF001 - its public classes are many
 _POOLINGS = (nn.modules.pooling._AdaptiveAvgPoolNd, nn.modules.pooling._AdaptiveMaxPoolNd)  # noqa: SLF001
+_FEW_CHANNELS = 8  # fewer are a picture's, and divide what has nothing to do with it
+_FEW_PIXELS = 4  # fewer parts are queries and keys, or scale and shift
 _IMAGE_NORMS = (nn.BatchNorm2d, nn.BatchNorm3d, nn.InstanceNorm2d, nn.InstanceNorm3d)
 
 
@@ -39,6 +41,9 @@ class _Image:
 
     def __init__(self) -> None:
         self.flat: list[tuple[str, Any]] = []  # a Linear and normalizations of what it gives
+        self.early: list[tuple[str, Any]] = []  # each Linear before the first convolution
+        self.is_early = True
+        self.last: Any = None  # a convolution whose image no layer behind it takes
         self._begin(None)
 
     def _begin(self, channels: int | None, *, is_line: bool = False) -> None:
@@ -51,6 +56,8 @@ class _Image:
     def doubts(self, name: str, module: Any) -> Iterator[_Doubt]:
         """Take the next layer; gives it, or one before, if it has to be told."""
         if isinstance(module, _CONVOLUTIONS):
+            yield from self._made_by_view(module)
+            self.last, self.is_early = module if len(module.kernel_size) > 1 else None, False
             self._begin(module.out_channels, is_line=len(module.kernel_size) == 1)
             self.flat = []
         elif isinstance(module, _IMAGE_NORMS) and self.channels is not None:
@@ -58,7 +65,7 @@ class _Image:
         elif isinstance(module, _POOLINGS):
             self.size = _numbers(module.output_size)
             if self.size is not None and math.prod(self.size) == 1:
-                self.channels = None
+                self.channels = self.last = None
         elif isinstance(module, nn.LayerNorm) and len(module.normalized_shape) > 1:
             if choice_of(module) is None:
                 yield _Doubt(
@@ -73,6 +80,8 @@ class _Image:
                 self.flat.append((name, module))
         elif isinstance(module, nn.Linear):
             yield from self._after(name, module, module.in_features)
+            self.last = None
+            self.early += [(name, module)] * self.is_early
             self._begin(None)
             self.flat = [(name, module)]
         elif isinstance(module, nn.Unflatten):
@@ -87,6 +96,31 @@ class _Image:
         yield _Doubt(
             name, f"{type(module).__name__} of {n} = {pixels} x {channels} numbers, after a"
             f" layer with {channels} channels", f"flattened({size})")
+
+    def _made_by_view(self, conv: Any) -> Iterator[_Doubt]:
+        """Layers of which ``view`` may make the image that a convolution takes."""
+        if len(conv.kernel_size) == 1:
+            return
+        for name, module in self.flat:
+            is_linear = isinstance(module, nn.Linear)
+            n = module.out_features if is_linear else _length(module)
+            if choice_of(module) is None and _are_pixels(n, conv.in_channels):
+                pixels = n // conv.in_channels
+                yield _Doubt(
+                    name, f"{type(module).__name__} of {n} = {pixels} x {conv.in_channels} numbers,"
+                    f" before a layer that takes {conv.in_channels} channels",
+                    f"{'unflattened' if is_linear else 'flattened'}({_size(pixels, None)})")
+
+    def made_before(self) -> Iterator[_Doubt]:
+        """Layers that may take the last image, though they were made before."""
+        channels = 0 if self.last is None else self.last.out_channels
+        for name, module in self.early:
+            if choice_of(module) is None and _are_pixels(module.in_features, channels):
+                pixels = module.in_features // channels
+                yield _Doubt(
+                    name, f"{type(module).__name__} of {module.in_features} = {pixels} x"
+                    f" {channels} numbers, in a module whose last layer gives {channels} channels",
+                    f"flattened({_size(pixels, self.size)})")
 
     def _before(self, unflatten: Any) -> Iterator[_Doubt]:
         size = _numbers(tuple(unflatten.unflattened_size))
@@ -109,6 +143,7 @@ def check_images(root: nn.Module) -> None:
     """
     image = _Image()
     found = [doubt for place in walk(root) for doubt in image.doubts(place.title, place.module)]
+    found += image.made_before()
     if not found:
         return
     layouts = ", ".join(f'"{doubt.name}": "{doubt.layout}"' for doubt in found)
@@ -165,6 +200,11 @@ def rows_of_images(root: nn.Module) -> list[str]:
                     " TensorFlow, and the columns of its kernel were not put into it")
             channels = 1
     return notes
+
+
+def _are_pixels(n: int, channels: int) -> bool:
+    """Whether so many numbers are likely those of an image with these channels."""
+    return (channels >= _FEW_CHANNELS and n % channels == 0 and n // channels >= _FEW_PIXELS)
 
 
 def _length(module: Any) -> int:

@@ -137,9 +137,10 @@ def see(module: nn.Module, choice: str | None = None) -> Seen:
     is_known = bool(weights) or not own
     covered = {*row.left_aside, *(name for item in weights for name in item.names)}
     # What a class of the user's own adds to the layer that it is.
-    weights += [one(name, "same", name) for name in own if name not in covered]
+    added = tuple(name for name in own if name not in covered)
+    weights += [one(name, "same", name) for name in added]
     return Seen(tuple(weights), hidden, tuple(name for name in row.left_aside if name in own),
-                is_known)
+                is_known, added)
 
 
 def _unknown(module: nn.Module, name: str, choice: str) -> Weights:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
 from contextlib import ExitStack
 from typing import Literal
@@ -20,6 +19,7 @@ from tfckpt.torch.finding import Finding, find
 from tfckpt.torch.notes import notes_on
 from tfckpt.torch.reports import LoadReport
 from tfckpt.torch.walking import unwrapped
+from tfckpt.train.allowing import allowance, check_word
 
 __all__ = ["load"]
 
@@ -75,6 +75,9 @@ def load(module: nn.Module, path: Path, *, map: NameMap | Path | None = None,  #
     if map is not None and (names or layouts or trust_order):
         raise UnsupportedError("a map says all names and layouts; names=, layouts= and trust_order="
                                " go without")
+    check_word("ema", ema, ("ignore", "use"))
+    may_miss = allowance(allow_missing, "allow_missing")
+    may_leave = allowance(allow_unused, "allow_unused")
     with open_source(path) as source, using_layouts(module, layouts), ExitStack() as stack:
         more = stack.enter_context(found_cells(source, module)) if map is None else []
         _refuse_own_file(source, module)
@@ -87,17 +90,12 @@ def load(module: nn.Module, path: Path, *, map: NameMap | Path | None = None,  #
             finding = find_by_map(source, module, map, cast=cast, ema=ema)
         report = finding.report
         rest = report._replace(
-            missing=tuple(item for item in report.missing
-                          if not _allowed(allow_missing, item.name)),
-            unused=tuple(key for key in report.unused if not _allowed(allow_unused, key)))
+            missing=tuple(item for item in report.missing if not may_miss(item.name)),
+            unused=tuple(key for key in report.unused if not may_leave(key)))
         if not rest.ok:
             raise _refusal(rest, finding, source)
         more += finding.assign(source)
     return report._replace(notes=(*report.notes, *more, *notes_on(module, by_map=finding.by_map)))
-
-
-def _allowed(rule: bool | str, name: str) -> bool:
-    return rule if isinstance(rule, bool) else re.search(rule, name) is not None
 
 
 def _refuse_own_file(source: Source, module: nn.Module) -> None:

@@ -22,8 +22,9 @@ from tfckpt.core.source import Source
 from tfckpt.errors import MismatchError, UnsupportedError, located
 from tfckpt.format.dtypes import DType
 from tfckpt.torch.finding import Finding, as_dtype_of, cast_note, casts
+from tfckpt.torch.overlaps import write_overlapping
 from tfckpt.torch.reports import Loaded, LoadReport, Wanted, Wrong, shape_text
-from tfckpt.torch.tensors import check_writable, dtype_of, view_of, write_tensor
+from tfckpt.torch.tensors import check_writable, dtype_of, tensors_of, view_of, write_tensor
 
 if TYPE_CHECKING:
     import numpy as np
@@ -56,7 +57,7 @@ def find_by_map(source: Source, module: nn.Module, mapping: NameMap | str | os.P
         "ignore" if has_averages else None))
     plan = plan_export(source, options)
     entries = {output.key: source.index[old_key(output) or output.key] for output in plan.outputs}
-    tensors: Tensors = module.state_dict(keep_vars=True)
+    tensors = tensors_of(module)
     for name, tensor in tensors.items():
         check_writable(tensor, name)
     found = resolve(name_map, entries, tensors)
@@ -89,6 +90,7 @@ def find_by_map(source: Source, module: nn.Module, mapping: NameMap | str | os.P
         notes: list[str] = []
         writes = [pair for move in moves
                   for pair in _moved(source, move, entries, tensors, notes)]
+        write_overlapping(writes)
         for tensor, array in writes:
             write_tensor(tensor, array)
         with torch.no_grad():
@@ -110,7 +112,7 @@ def plan_by_map(module: nn.Module, mapping: NameMap | str | os.PathLike[str]) ->
     """
     name_map = mapping if isinstance(mapping, NameMap) else read_map(mapping)
     back = name_map if name_map.backwards else name_map.inverted
-    tensors: Tensors = module.state_dict(keep_vars=True)
+    tensors = tensors_of(module)
     views = {name: view_of(tensor, name) for name, tensor in tensors.items()}
     found = resolve(back, tensors)
     found.raise_if_wrong(back)
@@ -138,7 +140,7 @@ def _targets(move: Move, tensors: Tensors) -> tuple[str, ...]:
 
 def _missing(module: nn.Module, names: tuple[str, ...], given: set[str]) -> list[str]:
     """Names that nothing was found for, without those of a tensor that was."""
-    tensors = module.state_dict(keep_vars=True)
+    tensors = tensors_of(module)
     done = {id(tensors[name]) for name in given if name in tensors}
     return [name for name in names if id(tensors[name]) not in done]
 

@@ -23,9 +23,9 @@ def notes_on(module: nn.Module, *, by_map: bool) -> list[str]:
     """
     places = list(walk(module))
     if by_map:
-        return [*_epsilons(places), *_ties(module)]
+        return [*_epsilons(places), *_extra(module), *_ties(module)]
     return [*rows_of_images(module), *_gates(places), *_epsilons(places), *_left_aside(places),
-            *_own(places), *_ties(module)]
+            *_shuffles(places), *_own(places), *_extra(module), *_ties(module)]
 
 
 def _epsilons(places: list[Place]) -> list[str]:
@@ -33,7 +33,8 @@ def _epsilons(places: list[Place]) -> list[str]:
     found: dict[float, list[str]] = {}
     for place in places:
         epsilon = getattr(place.module, "eps", None)
-        if isinstance(epsilon, float) and place.seen.weights and epsilon != _EPSILON:
+        if (isinstance(epsilon, float) and place.seen.weights and epsilon != _EPSILON
+                and not type(place.module).__module__.startswith("torch.nn.utils.")):
             found.setdefault(epsilon, []).append(place.title)
     return [f"{_some(names)}: eps is {epsilon:g} here; the checkpoint doesn't say what it was, and"
             f" Keras's default is {_EPSILON:g} (nor does it say momentum)"
@@ -62,8 +63,38 @@ def _left_aside(places: list[Place]) -> list[str]:
 def _own(places: list[Place]) -> list[str]:
     names = [place.title for place in places
              if not place.seen.is_known and choice_of(place.module) is None]
+    more = [f"{place.title}.{name}" for place in places if place.seen.is_known
+            for name in place.seen.added]
+    notes = []
+    if names:
+        notes.append(f"{_some(names)}: of no class that is known; what they have was taken as it"
+                     " is")
+    if more:
+        notes.append(f"{_some(more)}: not what such a layer has, and taken as it is")
+    return notes
+
+
+def _extra(module: nn.Module) -> list[str]:
+    plain = nn.Module.get_extra_state
+    names = [name or type(item).__name__ for name, item in module.named_modules()
+             if type(item).get_extra_state is not plain]
     return [] if not names else [
-        f"{_some(names)}: of no class that is known; what they have was taken as it is"]
+        f"{_some(names)}: what get_extra_state gives is no tensor, and stayed as it was"]
+
+
+def _shuffles(places: list[Place]) -> list[str]:
+    """Convolutions whose channels become pixels, which TensorFlow counts otherwise."""
+    names, before = [], None
+    for place in places:
+        if isinstance(place.module, nn.modules.conv._ConvNd):  # noqa: SLF001 - its public classes are many
+            before = place
+        elif isinstance(place.module, nn.PixelShuffle) and before is not None:
+            if before.module.out_channels > place.module.upscale_factor ** 2:
+                names.append(before.title)
+            before = None
+    return [] if not names else [
+        (f"{_some(names)}: PixelShuffle takes channels in another order than TensorFlow's"
+         " depth_to_space, and they were not put into it")]
 
 
 def _ties(module: nn.Module) -> list[str]:

@@ -15,7 +15,7 @@ from tfckpt.torch.walking import modules_in, seen, walk
 from tfckpt.train.adapters import Adapter, stand_in
 from tfckpt.train.standins import LiveObject
 
-__all__ = ["TorchModule", "named_variables"]
+__all__ = ["TorchModule", "named_variables", "variables_by_name"]
 
 
 class TorchModule(LiveObject):
@@ -65,12 +65,14 @@ class TorchModule(LiveObject):
         for path, _, variable in self.variables():
             if path.startswith(prefix):
                 name, slash, _ = path[len(prefix):].partition("/")
-                children[name] = self.group(prefix + name + "/") if slash else variable
+                child = self.group(prefix + name + "/") if slash else variable
+                if children.setdefault(name, child) is not child:
+                    raise _one_name(prefix + name, (children[name], child))
         return children
 
     def saver_variables(self, name: str) -> dict[str, Any]:
-        return {"/".join(filter(None, (name, *names, last))): variable
-                for names, _, last, variable in named_variables(self.live)}
+        found = variables_by_name(self.live, by_path=False)
+        return {"/".join(filter(None, (name, own))): item[2] for own, item in found.items()}
 
 
 class Group(LiveObject):
@@ -118,3 +120,26 @@ def named_variables(root: Any) -> Iterator[tuple[tuple[str, ...], str, str, Torc
             if id(variable) not in done:
                 done.add(id(variable))
                 yield place.names, path, name, variable
+
+
+def variables_by_name(root: Any, *, by_path: bool
+                      ) -> dict[str, tuple[tuple[str, ...], str, TorchVariable]]:
+    """The same by their whole names, or by their whole paths.
+
+    Raises:
+        VariableError: Two would have one name; or as for `named_variables`.
+    """
+    found: dict[str, tuple[tuple[str, ...], str, TorchVariable]] = {}
+    for names, path, name, variable in named_variables(root):
+        key = "/".join((*names, path if by_path else name))
+        if key in found:
+            raise _one_name(key, (found[key][2], variable))
+        found[key] = names, path, variable
+    return found
+
+
+def _one_name(name: str, both: tuple[Any, Any]) -> VariableError:
+    """The error for two variables of which TensorFlow could have only one."""
+    return VariableError("two of the module's variables would have one name in TensorFlow",
+                         tensor=name, got=" and ".join(map(repr, both)),
+                         hint="Give one of them, or its module, another attribute.")

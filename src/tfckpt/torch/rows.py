@@ -39,12 +39,14 @@ class Seen(NamedTuple):
         hidden: Names of child modules whose tensors are among these.
         left_aside: Names of tensors that TensorFlow has nothing like.
         is_known: Whether the table has its class, or it has nothing of its own.
+        added: Names of tensors that it has beside those of its class.
     """
 
     weights: tuple[Weights, ...]
     hidden: frozenset[str] = frozenset()
     left_aside: tuple[str, ...] = ()
     is_known: bool = True
+    added: tuple[str, ...] = ()
 
 
 class Row(NamedTuple):

@@ -13,7 +13,8 @@ from tfckpt.format.dtypes import DType, dtype_named
 if TYPE_CHECKING:
     Array = np.ndarray[Any, Any]
 
-__all__ = ["check_readable", "check_writable", "dtype_of", "snapshot", "view_of", "write_tensor"]
+__all__ = ["check_readable", "check_writable", "dtype_of", "snapshot", "tensors_of", "view_of",
+           "write_tensor"]
 
 # Integers of one size stand for what numpy itself has no dtype for.
 _CARRIERS = {1: torch.uint8, 2: torch.int16}
@@ -26,6 +27,15 @@ def dtype_of(tensor: torch.Tensor) -> DType:
         UnsupportedError: TensorFlow has no such dtype.
     """
     return dtype_named(str(tensor.dtype).removeprefix("torch."))
+
+
+def tensors_of(module: torch.nn.Module) -> dict[str, torch.Tensor]:
+    """The parameters and buffers of a ``state_dict``, by their names.
+
+    Without what ``get_extra_state`` adds, which may be anything and is no weight.
+    """
+    return {name: value for name, value in module.state_dict(keep_vars=True).items()
+            if isinstance(value, torch.Tensor) and not name.endswith("_extra_state")}
 
 
 def view_of(tensor: torch.Tensor, name: str) -> Array:
