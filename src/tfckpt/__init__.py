@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from tfckpt.convert.setting import set_values
     from tfckpt.convert.strip import strip
     from tfckpt.core.files.arrays import load_file, save_file
+    from tfckpt.core.match_paths import match
     from tfckpt.core.verify import verify
     from tfckpt.train.assignment import init_from_checkpoint
     from tfckpt.train.background import BackgroundSaves
@@ -191,6 +192,7 @@ __all__ = [
     "load_file",
     "load_variable",
     "local_variables",
+    "match",
     "merge",
     "model_variables",
     "name_scope",
@@ -236,6 +238,7 @@ _LATER = {
         "load_file",
         "save_file",
     ),
+    "tfckpt.core.match_paths": ("match",),
     "tfckpt.core.verify": ("verify",),
     "tfckpt.train.assignment": ("init_from_checkpoint",),
     "tfckpt.train.background": ("BackgroundSaves",),

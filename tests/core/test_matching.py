@@ -191,3 +191,30 @@ def test_no_pair_is_ever_wrong_however_names_are_changed(seed, n_changes):
 def test_kinds_of_weights():
     assert [leaf_kind(leaf) for leaf in ("biases", "b", "_bias", "bias")] == ["bias"] * 4
     assert leaf_kind("depthwise_kernel") != leaf_kind("kernel")
+
+
+def places(numbers, shape=(4, 4)):
+    return named({f"layers/{number}/kernel": shape for number in numbers})
+
+
+@pytest.mark.parametrize(("here", "there"), [((0, 2, 4), (0, 1, 2)), ((0, 1, 2), (0, 2, 4)),
+                                             ((0, 2), (0, 1)), ((1, 3), (3, 5, 7))])
+def test_places_in_lists_that_count_otherwise_prove_nothing(here, there):
+    report = match(places(here), places(there))
+    assert report.matched == ()
+    assert not report.ok
+
+
+def test_places_that_one_side_has_more_of_or_all_shifted_do():
+    assert match(places((0, 1, 2)), places((0, 1))).partners == {
+        "layers/0/kernel": "layers/0/kernel", "layers/1/kernel": "layers/1/kernel"}
+    assert match(places((1, 2, 3)), places((0, 1, 2))).partners == {
+        f"layers/{n}/kernel": f"layers/{n + 1}/kernel" for n in range(3)}
+
+
+def test_shapes_tell_layers_of_lists_that_count_otherwise():
+    a = named({"layers/0/kernel": (1, 2), "layers/2/kernel": (2, 3), "layers/4/kernel": (3, 4)})
+    b = named({"layers/0/kernel": (1, 2), "layers/1/kernel": (2, 3), "layers/2/kernel": (3, 4)})
+    assert match(a, b).partners == {"layers/0/kernel": "layers/0/kernel",
+                                    "layers/1/kernel": "layers/2/kernel",
+                                    "layers/2/kernel": "layers/4/kernel"}

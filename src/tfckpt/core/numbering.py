@@ -2,7 +2,8 @@
 
 The same model made twice in one process has other numbers the second time, and then
 ``dense_1`` of one checkpoint is not ``dense_1`` of another. Where the numbers of one word
-differ on both sides, equal names prove nothing.
+differ on both sides, equal names prove nothing. Nor do numbers in a list, where one side counts
+what has no weights and the other doesn't: 0, 2, 4 are 0, 1, 2.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ _AUTOMATIC = re.compile(
     r"|simple_rnn|(lstm|gru|simple_rnn)_cell|rnn|bidirectional|time_distributed"
     r"|multi_head_attention|(batch|layer|group)_normalization|p_re_lu|normalization|sequential"
     r"|model|functional|Variable")
+_PLACE = "/#"  # behind the name of a list: the places in it
 
 
 class Renumbered(NamedTuple):
@@ -61,7 +63,7 @@ def renumber(a: Mapping[str, str], b: Mapping[str, str]) -> Renumbered:
         apart = {m - n for n, m in zip(sorted(numbers), sorted(others), strict=False)}
         if len(numbers) == len(others) and len(apart) == 1:
             shifts[base] = apart.pop()
-        elif _AUTOMATIC.fullmatch(base):
+        elif _AUTOMATIC.fullmatch(base) or base.endswith(_PLACE):
             doubtful.add(base)
     names = {key: new for key, name in a.items() if (new := _shifted(name, shifts)) != name}
     bad = frozenset(key for side in (a, b) for key, name in side.items()
@@ -71,14 +73,18 @@ def renumber(a: Mapping[str, str], b: Mapping[str, str]) -> Renumbered:
 
 def _parts(name: str) -> list[tuple[str, int | None]]:
     found: list[tuple[str, int | None]] = []
+    before = ""
     for part in split_name(name):
         match = _NUMBERED.fullmatch(part)
-        if match is None:
+        if part.isdecimal() and part.isascii() and len(part) < 10:
+            found.append((before + _PLACE, int(part)))
+        elif match is None:
             found.append((part, None))
         elif match[2] is not None:
             found.append((match[1], int(match[2])))
         else:
             found.append((part, 0 if _AUTOMATIC.fullmatch(part) else None))
+        before = part
     return found
 
 
@@ -98,5 +104,8 @@ def _shifted(name: str, shifts: Mapping[str, int]) -> str:
             parts.append(part)
             continue
         new = number + shifts[base]
+        if base.endswith(_PLACE):
+            parts.append(str(new))
+            continue
         parts.append(base if new == 0 and _AUTOMATIC.fullmatch(base) else f"{base}_{new}")
     return "/".join(parts)
