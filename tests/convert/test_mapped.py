@@ -177,8 +177,7 @@ error: the map mine doesn't cover the names, from our model to its port (file {c
   global_step: no rule
   lstm/kernel: no rule; the nearest is layer_{{n}}/kernel -> layers.{{n-1}}.weight
   norm/mean: no rule
-Every name needs a rule, or a line under left_out that says why it has none: `tfckpt maps mine`\
- prints the map.
+Every name needs a rule, or a line under left_out that says why it has none.
 """
     assert not target.exists()
 

@@ -256,8 +256,7 @@ the map mine doesn't cover the names, from A to B (file model.ckpt)
   layer_0/kernl: no rule; the nearest is layer_{n}/kernel -> [m.]layers.{n}.weight
   layer_00/bias: no rule; the nearest is layer_{n}/bias -> [m.]layers.{n}.bias
   x/q, x/v: the layout qkv also takes x/k
-Every name needs a rule, or a line under left_out that says why it has none: `tfckpt maps mine`\
- prints the map."""
+Every name needs a rule, or a line under left_out that says why it has none."""
 
 
 def test_names_that_contend_for_one_place_are_told():

@@ -47,22 +47,41 @@ def test_one_output_of_several_that_differs():
         "--tolerance X accepts larger differences.")
 
 
-@pytest.mark.parametrize("wrong", [np.nan, np.inf, -np.inf])
-def test_what_is_no_number_must_be_the_same(wrong):
+@pytest.mark.parametrize("wrong", [np.inf, -np.inf])
+def test_what_is_infinite_must_be_the_same(wrong):
     def model(value):
         return lambda arrays: [np.where(np.arange(3) == 1, value, arrays[0])]
 
     assert prove(model(wrong), model(wrong), INPUTS[:1]).ok
-    for old, new in ((0, wrong), (wrong, 0), (wrong, 1 if np.isnan(wrong) else -wrong)):
+    for old, new in ((0, wrong), (wrong, 0), (wrong, np.nan), (wrong, -wrong)):
         with pytest.raises(ProofError):
             prove(model(old), model(new), INPUTS[:1])
 
 
-def test_a_model_that_gives_nothing_but_zeros_is_equal_to_none_but_itself():
+@pytest.mark.parametrize(("outputs", "what"), [
+    ([[1.0, np.nan]], "have NaN"), ([[1.0, 2.0], [np.nan] * 2], "have NaN"),
+    ([[0.0, 0.0]], "are one number everywhere"),
+    ([[[1.0], [1.0]], []], "are one number everywhere"),
+    ([], "are empty"), ([np.zeros((0, 3))], "are empty")])
+def test_what_proves_nothing_is_no_proof(outputs, what):
+    with pytest.raises(ProofError) as caught:
+        prove(lambda _: outputs, lambda _: outputs, INPUTS)
+    assert str(caught.value) == (f"the old model's outputs {what}, which proves nothing\n"
+                                 "--prove-input gives the models another input.")
+
+
+def test_one_of_the_outputs_may_be_zeros_if_another_tells():
     zeros = np.zeros(3)
-    assert prove(lambda _: [zeros], lambda _: [zeros], INPUTS).ok
+    assert prove(lambda x: [x[0], zeros], lambda x: [x[0], zeros], INPUTS).ok
     with pytest.raises(ProofError):
-        prove(lambda _: [zeros], lambda _: [zeros + 1e-30], INPUTS)
+        prove(lambda x: [x[0], zeros], lambda x: [x[0], zeros + 1e-30], INPUTS)
+
+
+def test_imaginary_parts_count_and_text_is_refused():
+    with pytest.raises(ProofError):
+        prove(lambda _: [np.complex64([1j, 1])], lambda _: [np.complex64([-1j, 1])], INPUTS)
+    with pytest.raises(UnsupportedError, match="an output of the models is text"):
+        prove(lambda _: [np.array(["a"])], lambda _: [np.array(["b"])], INPUTS)
 
 
 def test_other_outputs():

@@ -152,7 +152,9 @@ def prove(old: Callable[[Arrays], Arrays], new: Callable[[Arrays], Arrays],
 
     Raises:
         MismatchError: They don't have outputs of the same shapes.
-        ProofError: They compute different things.
+        ProofError: They compute different things; or what they compute is no evidence: NaN,
+            nothing, or one number everywhere.
+        UnsupportedError: An output isn't of numbers.
 
     Example:
         >>> print(prove(lambda x: [x[0] * 2], lambda x: [x[0] + x[0]], [Input((2, 3))]))
@@ -165,6 +167,7 @@ def prove(old: Callable[[Arrays], Arrays], new: Callable[[Arrays], Arrays],
     if [item.shape for item in wanted] != [item.shape for item in got]:
         raise MismatchError("the models don't have the same outputs", expected=_shapes(wanted),
                             got=_shapes(got))
+    _check_telling(wanted, got)
     shapes = tuple(item.shape for item in inputs)
     proofs = [Proof(*_apart(a, b), a.shape, shapes, tolerance)
               for a, b in zip(wanted, got, strict=True)]
@@ -176,11 +179,32 @@ def prove(old: Callable[[Arrays], Arrays], new: Callable[[Arrays], Arrays],
     return worst
 
 
+def _check_telling(wanted: Arrays, got: Arrays) -> None:
+    """Refuse outputs that two models could have in common for other reasons."""
+    import numpy as np  # deferred: as everywhere
+
+    if any(item.dtype.kind not in "biufcV" for item in (*wanted, *got)):
+        raise UnsupportedError("an output of the models is text, and not numbers")
+    numbers = [item.astype("complex128" if item.dtype.kind == "c" else "float64").ravel()
+               for item in wanted]
+    why = ""
+    if any(np.isnan(item).any() for item in numbers):
+        why = "the old model's outputs have NaN"
+    elif not any(item.size for item in numbers):
+        why = "the old model's outputs are empty"
+    elif all(item.size != 1 and (item == item[:1]).all() for item in numbers):
+        why = "the old model's outputs are one number everywhere"
+    if why:
+        raise ProofError(f"{why}, which proves nothing",
+                         hint="--prove-input gives the models another input.")
+
+
 def _apart(a: np.ndarray[Any, Any], b: np.ndarray[Any, Any]) -> tuple[float, float]:
     """The largest difference, and the largest number of the first."""
     import numpy as np  # deferred: as everywhere
 
-    a, b = a.astype("float64"), b.astype("float64")
+    kind = "complex128" if "c" in (a.dtype.kind, b.dtype.kind) else "float64"
+    a, b = a.astype(kind), b.astype(kind)
     finite = np.isfinite(a)
     scale = float(np.abs(a[finite]).max(initial=0))
     if not np.array_equal(a[~finite], b[~finite], equal_nan=True) or not np.isfinite(

@@ -86,11 +86,14 @@ class Resolution(NamedTuple):
             MismatchError: There are; what is only unused or missing is none.
         """
         if self.problems:
+            from tfckpt.convert.mapfiles import shipped_names  # deferred: lists a folder
+
             raise MismatchError(
                 f"the map {name_map.name} doesn't cover the names, from {name_map.ends[0]} to"
                 f" {name_map.ends[1]}", file=file, problems=self.problems,
                 hint="Every name needs a rule, or a line under left_out that says why it has"
-                     f" none: `tfckpt maps {name_map.name}` prints the map.")
+                     " none" + (f": `tfckpt maps {name_map.name}` prints the map." if
+                                name_map.name in shipped_names() else "."))
 
 
 def resolve(name_map: NameMap, names: Iterable[str], wanted: Collection[str] | None = None
