@@ -9,11 +9,9 @@ from tfckpt.convert.mapfiles import MapChoice, map_of
 from tfckpt.convert.mapped import array_of, plan_map
 from tfckpt.convert.resolving import resolve
 from tfckpt.core.emit import data_bytes, strings_of
-from tfckpt.core.index import Entry, GivenIndex, Index
-from tfckpt.core.origin import Origin
+from tfckpt.core.index import Entry, GivenIndex
 from tfckpt.core.plan import Output, Plan
-from tfckpt.core.sliced import Box, whole
-from tfckpt.core.source import Source
+from tfckpt.core.source import Source, WholeSource
 from tfckpt.format.dtypes import STRING
 
 if TYPE_CHECKING:
@@ -22,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["MappedSource", "seen_through"]
 
 
-class MappedSource(Source):
+class MappedSource(WholeSource):
     """A source whose tensors are made of another's when they are read.
 
     Args:
@@ -42,21 +40,8 @@ class MappedSource(Source):
         self._index = GivenIndex(Entry(output.key, output.dtype, output.shape, 0, 0,
                                        data_bytes(output), 0) for output in plan.outputs)
 
-    @property
-    def index(self) -> Index:
-        return self._index
-
     def files(self) -> tuple[str, ...]:
         return self._source.files()
-
-    def shard_file(self, shard_id: int) -> str:
-        return self.prefix
-
-    def origin(self, entry: Entry) -> Origin:
-        return self.streamed(entry)
-
-    def parts(self, entry: Entry) -> list[tuple[Box, Entry]]:
-        return [(whole(entry.shape), entry)]
 
     def _read_part(self, part: Entry) -> np.ndarray[Any, Any]:
         output = self._outputs[part.key]

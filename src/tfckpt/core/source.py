@@ -24,7 +24,7 @@ from tfckpt.format.strings import encode_strings, parse_strings
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["Source", "swap_words"]
+__all__ = ["Source", "WholeSource", "swap_words"]
 
 
 
@@ -224,6 +224,28 @@ class Source(Mapping[str, "np.ndarray[Any, Any]"], ABC):
 
     def __exit__(self, *exc: object) -> None:
         self.close()
+
+
+class WholeSource(Source):
+    """A source whose tensors are made as they are read: each in one piece, and none to link."""
+
+    _index: Index
+
+    @property
+    def index(self) -> Index:
+        return self._index
+
+    def files(self) -> tuple[str, ...]:
+        return ()
+
+    def shard_file(self, shard_id: int) -> str:
+        return self.prefix
+
+    def origin(self, entry: Entry) -> Origin:
+        return self.streamed(entry)
+
+    def parts(self, entry: Entry) -> list[tuple[Box, Entry]]:
+        return [(whole(entry.shape), entry)]
 
 
 def swap_words(stored: np.ndarray[Any, Any], dtype: DType) -> np.ndarray[Any, Any]:

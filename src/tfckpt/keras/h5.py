@@ -9,9 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tfckpt.core.discovery import as_path
 from tfckpt.core.index import Entry, Index
-from tfckpt.core.origin import Origin
-from tfckpt.core.sliced import Box, whole
-from tfckpt.core.source import Source
+from tfckpt.core.source import WholeSource
 from tfckpt.errors import (
     CheckpointError,
     CheckpointNotFoundError,
@@ -62,7 +60,7 @@ def damage_told(file: str) -> Iterator[None]:
         raise FormatError(f"the HDF5 file is damaged ({error})", file=file) from None
 
 
-class H5Source(Source):
+class H5Source(WholeSource):
     """An opened HDF5 file with a dataset for each tensor.
 
     Args:
@@ -114,21 +112,8 @@ class H5Source(Source):
         self.paths[key] = path
         return Entry(key, dtype, tuple(dataset.shape), 0, 0, n_bytes, 0)
 
-    @property
-    def index(self) -> Index:
-        return self._index
-
     def files(self) -> tuple[str, ...]:
         return (self.prefix,)
-
-    def shard_file(self, shard_id: int) -> str:
-        return self.prefix
-
-    def origin(self, entry: Entry) -> Origin:
-        return self.streamed(entry)
-
-    def parts(self, entry: Entry) -> list[tuple[Box, Entry]]:
-        return [(whole(entry.shape), entry)]
 
     def _read_part(self, part: Entry) -> np.ndarray[Any, Any]:
         import numpy as np  # deferred: as everywhere

@@ -13,11 +13,9 @@ from tfckpt.convert.anatomy import Anatomy, read_anatomy
 from tfckpt.convert.like import LikeOptions, plan_like, read_parts
 from tfckpt.convert.optimizers.state import Optimizer, Slot
 from tfckpt.convert.optimizers.table import COMMON_SLOTS, KINDS, Kind, kind_of_title
-from tfckpt.core.index import Entry, GivenIndex, Index
+from tfckpt.core.index import Entry, GivenIndex
 from tfckpt.core.matching import MatchReport, Pair
-from tfckpt.core.origin import Origin
-from tfckpt.core.sliced import Box, whole
-from tfckpt.core.source import Source
+from tfckpt.core.source import Source, WholeSource
 from tfckpt.errors import UnsupportedError
 from tfckpt.format.dtypes import dtype_named
 from tfckpt.keras.convert_h5 import read_output
@@ -99,7 +97,7 @@ def plan_state(model: Any, source: Source, loaded: LoadReport, options: LikeOpti
     return OptimizerState(live.optimizer.title, values, plan.notes)
 
 
-class _LiveOptimizer(Source):
+class _LiveOptimizer(WholeSource):
     """The variables of an optimizer, under the names that they have in ``.weights.h5``."""
 
     def __init__(self, model: Any) -> None:
@@ -149,22 +147,6 @@ class _LiveOptimizer(Source):
         for length in shape:
             n_bytes *= length
         return Entry(key, dtype, shape, 0, 0, n_bytes, 0)
-
-    @property
-    def index(self) -> Index:
-        return self._index
-
-    def files(self) -> tuple[str, ...]:
-        return ()
-
-    def shard_file(self, shard_id: int) -> str:
-        return ""
-
-    def origin(self, entry: Entry) -> Origin:
-        return self.streamed(entry)
-
-    def parts(self, entry: Entry) -> list[tuple[Box, Entry]]:
-        return [(whole(entry.shape), entry)]
 
     def _read_part(self, part: Entry) -> np.ndarray[Any, Any]:
         import numpy as np  # deferred: as everywhere

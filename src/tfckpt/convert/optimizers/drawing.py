@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
-from tfckpt.core.index import Entry, GivenIndex, Index
-from tfckpt.core.origin import Origin
-from tfckpt.core.sliced import Box, whole
-from tfckpt.core.source import Source
+from tfckpt.core.index import Entry, GivenIndex
+from tfckpt.core.sliced import Box
+from tfckpt.core.source import WholeSource
 from tfckpt.format.dtypes import INT64, STRING, DType, dtype_named
 from tfckpt.format.objectgraph import (
     OBJECT_GRAPH_KEY,
@@ -32,7 +31,7 @@ Head = tuple[DType, tuple[int, ...]]
 FLOAT, INT32 = dtype_named("float32"), dtype_named("int32")
 
 
-class Drawn(Source):
+class Drawn(WholeSource):
     """A template made from its description.
 
     Args:
@@ -54,24 +53,8 @@ class Drawn(Source):
         self._index = GivenIndex(entries)
 
     @property
-    def index(self) -> Index:
-        return self._index
-
-    @property
     def byte_order(self) -> Literal["little", "big"]:
         return self._byte_order
-
-    def files(self) -> tuple[str, ...]:
-        return ()
-
-    def shard_file(self, shard_id: int) -> str:
-        return self.prefix
-
-    def origin(self, entry: Entry) -> Origin:
-        return self.streamed(entry)
-
-    def parts(self, entry: Entry) -> list[tuple[Box, Entry]]:
-        return [(whole(entry.shape), entry)]
 
     def _read_part(self, part: Entry) -> np.ndarray[Any, Any]:
         import numpy as np  # deferred: listing needs none

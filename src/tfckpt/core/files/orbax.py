@@ -15,12 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 from tfckpt.core.emit import data_bytes
 from tfckpt.core.files.writing import FileOptions, append_outputs, refuse_dtypes, refuse_names
-from tfckpt.core.index import Entry, GivenIndex, Index
+from tfckpt.core.index import Entry, GivenIndex
 from tfckpt.core.nesting import nest
-from tfckpt.core.origin import Origin
 from tfckpt.core.plan import Plan
-from tfckpt.core.sliced import Box, whole
-from tfckpt.core.source import Source
+from tfckpt.core.source import WholeSource
 from tfckpt.errors import (
     CheckpointError,
     CheckpointNotFoundError,
@@ -71,7 +69,7 @@ def _orbax_told(path: str) -> Iterator[None]:
         logger.setLevel(level)
 
 
-class OrbaxSource(Source):
+class OrbaxSource(WholeSource):
     """An opened Orbax checkpoint; keys of nested dictionaries and numbers of lists are joined by
     slashes.
 
@@ -115,21 +113,11 @@ class OrbaxSource(Source):
             entry = Entry(key, dtype, shape, 0, 0, 0, 0)
             yield entry._replace(n_bytes=(dtype.size or 0) * entry.n_elements)
 
-    @property
-    def index(self) -> Index:
-        return self._index
-
     def files(self) -> tuple[str, ...]:
         return (self.shard_file(0),)
 
     def shard_file(self, shard_id: int) -> str:
         return os.path.join(self.prefix, METADATA_FILE)
-
-    def origin(self, entry: Entry) -> Origin:
-        return self.streamed(entry)
-
-    def parts(self, entry: Entry) -> list[tuple[Box, Entry]]:
-        return [(whole(entry.shape), entry)]
 
     def _read_part(self, part: Entry) -> np.ndarray[Any, Any]:
         import numpy as np  # deferred: as everywhere
