@@ -438,6 +438,33 @@ def load_own(model, path):
     return outputs(built, inputs)
 
 
+def maps_that_take_a_tensor_away(folder):
+    """What is said of a weight whose tensor a map gives to another, and of two for one."""
+    import keras
+    import tfckpt
+    import tfckpt.keras
+
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(2, name="a", use_bias=False),
+                              keras.layers.Dense(2, name="b", use_bias=False)], name="net")
+    tfckpt.keras.save_weights(model, folder + "/net")
+    before = [array.tolist() for array in model.get_weights()]
+    first, second = (f"layer_with_weights-{n}/kernel" for n in range(2))
+
+    def said(act):
+        try:
+            act()
+        except tfckpt.CheckpointError as error:
+            return f"{type(error).__name__}: {error}".replace(folder, "FOLDER")
+        return "nothing"
+
+    found = [said(lambda given=given: tfckpt.keras.load_weights(
+        model, folder + "/net", map=given, allow_unused=True)) for given in (
+            {second: "a/kernel"}, {first: "a/kernel", second: "a/kernel"})]
+    found.append(said(lambda: tfckpt.keras.save_weights(model, folder + "/x", style="tf9")))
+    assert before == [array.tolist() for array in model.get_weights()]
+    return found
+
+
 def load_new(model, path, order="", **options):
     """Keras 3 loads it: what it computes then, the evidence, and the report."""
     import keras

@@ -276,3 +276,14 @@ def test_the_blocks_of_the_page_print_what_it_says(saved, tmp_path, torch_keras)
     assert [name for name in written if name.endswith((".index", ".h5"))] == [
         "at-1-tf1.index", "at-1.index", "at-1.weights.h5", "net.index", "tf1.index", "tf2.index",
         "weights.index"]
+
+
+def test_a_weight_whose_tensor_a_map_gives_away_is_missing(torch_keras, tmp_path):
+    assert torch_keras("maps_that_take_a_tensor_away", "keras_snippets", folder=str(tmp_path)) == [
+        "MismatchError: 1 of 2 weights of net were found (file FOLDER/net)\n"
+        "  missing: b/kernel [2,2]: nothing in the checkpoint is like it\n"
+        "Nothing was loaded. map={tensor: weight} names pairs (map_to_fill_in() of the error's"
+        " report makes one to fill in); allow_missing=True keeps the model's own values.",
+        "AmbiguousNamesError: the map has two tensors for one weight: got"
+        " layer_with_weights-0/kernel for a/kernel, layer_with_weights-1/kernel for a/kernel",
+        "UnsupportedError: there is no such style: expected keras2 or tf2 or tf1, got tf9"]

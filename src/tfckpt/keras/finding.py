@@ -196,6 +196,11 @@ def _reported(source: Source, model: Any, weights: list[Part], likeness: Likenes
     given = {id(_name_in({part.title: part for part in weights} | {
         part.variable.path: part for part in weights}, new).variable): _key_in(source, old)
         for old, new in choice.names.items()}
+    if len(given) < len(choice.names):
+        raise AmbiguousNamesError(
+            "the map has two tensors for one weight", got=", ".join(
+                f"{old} for {new}" for old, new in choice.names.items()
+                if [*choice.names.values()].count(new) > 1) or None)
     chosen = {id(part.variable): (part, key, how) for part, key, how in pairs
               if key not in given.values()}
     chosen |= {id(part.variable): (part, given[id(part.variable)], "map") for part in weights
@@ -226,7 +231,10 @@ def _reported(source: Source, model: Any, weights: list[Part], likeness: Likenes
                    for part, key, how in chosen.values()
                    if how == "map" and not _map_fits(source.index[key].shape, part))
     bad = {item.weight for item in wrong}
-    known_missing = {id(part.variable): part for part in likeness.missing if left(part)}
+    # Also those whose tensor the map gives to another weight.
+    known_missing = {id(part.variable): part for part in (
+        *likeness.missing, *(part for part, key, _ in pairs if key in given.values()))
+        if left(part)}
     unused = tuple(_short(key) for key in source.index
                    if key in mine - used - in_groups - taken_wrong)
     ordered = [chosen[id(part.variable)] for part in weights if id(part.variable) in chosen

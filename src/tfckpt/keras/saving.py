@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from tfckpt.convert.running import run_plan
 from tfckpt.core.discovery import as_path
@@ -15,6 +15,7 @@ from tfckpt.format.objectgraph import OBJECT_GRAPH_KEY, VARIABLE_VALUE, encode_o
 from tfckpt.format.objectkeys import object_key
 from tfckpt.keras.drawing import Drawn, draw
 from tfckpt.keras.program import check_model, is_built
+from tfckpt.train.allowing import check_word
 
 if TYPE_CHECKING:
     import numpy as np
@@ -73,6 +74,7 @@ def plan_weights(model: Any, style: SaveStyle, root: str = "") -> Plan:
     if not is_built(model):
         raise GraphStateError("the model isn't built: it has no weights to save",
                               got=model.name, hint="Call it once, or model.build(input_shape).")
+    check_word("style", style, get_args(SaveStyle))
     drawn = draw(model, root if style == "tf2" else "", counted=style == "tf2")
     outputs = _named(drawn) if style == "tf1" else drawn.variables
     plan = [_output(key, variable) for key, variable in outputs.items()]
