@@ -74,6 +74,8 @@ def restore(kit, name, prefix):
     _, function, watch = SCENARIOS[name]
     ear, notes = Ear(), Notes()
     kit.logger.addHandler(ear)
+    level = kit.logger.level
+    kit.logger.setLevel(logging.WARNING)  # a process may have been told to be quieter before
     try:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
@@ -81,6 +83,7 @@ def restore(kit, name, prefix):
             gc.collect()
     finally:
         kit.logger.removeHandler(ear)
+        kit.logger.setLevel(level)
     said = "\n".join(ear.said + [str(warning.message) for warning in caught])
     return {"values": notes.values, "asserts": notes.asserts,
             "said": [name for name in watch if name in said]}

@@ -72,6 +72,7 @@ def get_variable(
             dtype or number of parts; or shape and initializer contradict each other.
 
     Example:
+        >>> from tfckpt import Graph, variable_scope
         >>> with Graph().as_default():
         ...     with variable_scope("model"):
         ...         made = get_variable("w", initializer=[1.0, 2.0])
@@ -118,7 +119,7 @@ def get_local_variable(name: str, shape: Any = None, dtype: Any = None, initiali
     Arguments are those of `get_variable`; ``trainable`` is not used.
 
     Example:
-        >>> from tfckpt.train.graphs import global_variables, local_variables
+        >>> from tfckpt import Graph, global_variables, local_variables
         >>> with Graph().as_default():
         ...     _ = get_local_variable("count", [], "int64")
         ...     print(len(local_variables()), len(global_variables()))

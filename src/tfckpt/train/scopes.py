@@ -203,6 +203,7 @@ class variable_scope:  # noqa: N801 - TensorFlow's name for it
         GraphStateError: On leaving: another scope was entered and not left.
 
     Example:
+        >>> from tfckpt import Graph, get_variable
         >>> with Graph().as_default():
         ...     for _ in range(2):
         ...         with variable_scope("layer", reuse=AUTO_REUSE):
