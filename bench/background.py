@@ -1,10 +1,11 @@
-"""What saving every step costs a training step: without saves, saved, saved in the background.
+"""What saving every step costs a training step: not at all, at once, in the background.
 
 PYTHONPATH=src .envs/tf2.21/bin/python bench/background.py [--batch 512] [--steps 10]
 
 A model of 100 MB (25 matrices of float32) trained by SGD in TensorFlow on all cores. The steps
-of the three kinds take turns, so that what else the machine does hits all of them; medians.
-The time that a step is slowed by depends on how long it is: it is told with the result.
+of the kinds take turns, so that what else the machine does hits all of them; medians.
+The time that a step is slowed by depends on how long it is: it is told with the result. So is
+what the system takes by itself: a thread that only writes the same bytes, and syncs them.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import os
 import shutil
 import statistics
 import tempfile
+import threading
 import time
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -24,6 +26,29 @@ import tensorflow as tf
 import tfckpt
 
 SIZE, N_LAYERS = 1024, 25  # 25 * 4 MiB
+
+
+class Writer:
+    """Writes variables' bytes in a thread, one write at a time: what a save can't do without."""
+
+    def __init__(self, variables: list[tf.Variable], file: str) -> None:
+        self._variables, self._file = variables, file
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        self.wait()
+        arrays = [variable.numpy() for variable in self._variables]  # copies, as it has to
+        self._thread = threading.Thread(target=self._write, args=(arrays,))
+        self._thread.start()
+
+    def _write(self, arrays: list[object]) -> None:
+        with open(self._file, "wb", buffering=0) as file:
+            file.writelines(arrays)
+            os.fsync(file.fileno())
+
+    def wait(self) -> None:
+        if self._thread is not None:
+            self._thread.join()
 
 
 def main() -> None:
@@ -54,8 +79,10 @@ def main() -> None:
     folder = tempfile.mkdtemp(dir=args.folder)
     manager = tfckpt.CheckpointManager(tfckpt.Checkpoint(module=module), folder, 1)
     background = tfckpt.BackgroundSaves()
+    writer = Writer(module.kernels, folder + "/raw")
     saves = {"no save": lambda: None, "save": manager.save,
-             "save in the background": lambda: background.save(manager)}
+             "save in the background": lambda: background.save(manager),
+             "bytes alone, in a thread": writer.start}
     seconds: dict[str, list[float]] = {name: [] for name in saves}
     calls: list[float] = []
     try:
@@ -75,6 +102,7 @@ def main() -> None:
                     if n and name == "save in the background":
                         calls.append(end - trained)
                 background.wait()
+                writer.wait()
     finally:
         shutil.rmtree(folder)
     base = statistics.median(seconds["no save"])
