@@ -373,6 +373,18 @@ def old_attending(path):
     model = keras_old_models.build("attending", tf_keras)[0]
     model.load_weights(path)
     return model
+
+
+def plain(path):
+    import numpy as np
+    import tensorflow as tf
+
+    model = tf.saved_model.load(path)
+
+    def compute(x):  # no TensorFlow in what it takes and gives
+        assert type(x) is np.ndarray
+        return model(tf.constant(x)).numpy()
+    return compute
 """
 
 
@@ -399,6 +411,7 @@ def test_proof_runs_both_models_on_the_same_input(saved, old_models, tmp_path, t
 
     towers = (saved_model, "--model", "proven:towers", "--prove")
     shown(*prove(*towers), "(output of [2, 4], random input [2, 4])")
+    shown(*prove(*towers, "proven:plain"), "(output of [2, 4], random input [2, 4])")
     shown(*prove(*towers, "--prove-input", "5,4"), "(output of [5, 4], random input [5, 4])")
     pieces = (saved("pieces")[0] / "saved_model", "--model", "proven:pieces", "--prove")
     shown(*prove(*pieces, "--prove-input", "3,4"), "(output of [3, 2], random input [3, 4])")

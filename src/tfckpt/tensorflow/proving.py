@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import tensorflow as tf
 
 from tfckpt.errors import UnsupportedError
 
 if TYPE_CHECKING:
-    import numpy as np
-
     Arrays = Sequence[np.ndarray[Any, Any]]
 
 __all__ = ["function_of", "saved_model_function"]
@@ -19,19 +18,25 @@ __all__ = ["function_of", "saved_model_function"]
 
 def function_of(model: Any, pack: Callable[[Sequence[Any]], Any]
                 ) -> Callable[[Arrays], list[np.ndarray[Any, Any]]]:
-    """What a Keras 2 model, a ``tf.Module`` or any other function of tensors computes.
+    """What a Keras 2 model, a ``tf.Module``, or any other function computes.
+
+    What is TensorFlow's gets tensors. A plain function gets arrays, which TensorFlow's operations
+    take too, so that the old model need not be in TensorFlow.
 
     Args:
         model: It.
         pack: Puts its inputs into the structure that it takes.
     """
+    takes_tensors = isinstance(model, (tf.__internal__.tracking.AutoTrackable,
+                                       tf.types.experimental.GenericFunction))
     # Keras, live or from a SavedModel, may be in training otherwise.
     options = {"training": False} if hasattr(model, "keras_api") or hasattr(
         model, "get_config") else {}
 
     def compute(arrays: Arrays) -> list[np.ndarray[Any, Any]]:
-        found = model(pack([tf.constant(array) for array in arrays]), **options)
-        return [item.numpy() for item in tf.nest.flatten(found)]
+        given = [tf.constant(array) for array in arrays] if takes_tensors else arrays
+        found = model(pack(given), **options)
+        return [np.asarray(item) for item in tf.nest.flatten(found)]
 
     return compute
 
