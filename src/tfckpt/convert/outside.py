@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from tfckpt.convert.cast import Lost, lost_notes
 from tfckpt.convert.export import ExportOptions, export_metadata, plan_export
 from tfckpt.convert.fitting import maps_for
-from tfckpt.convert.mapfiles import MapChoice, map_of
-from tfckpt.convert.mapped import map_metadata, plan_map
 from tfckpt.convert.running import reloaded, run_plan, run_v1_plan, write_file_plan
 from tfckpt.convert.tf1_to_tf2 import under_root
 from tfckpt.core.files.table import FileFormat
@@ -21,6 +19,9 @@ from tfckpt.core.report import ConvertReport
 from tfckpt.core.source import Source
 from tfckpt.core.writer import DataMode
 from tfckpt.errors import UnsupportedError
+
+if TYPE_CHECKING:
+    from tfckpt.convert.mapfiles import MapChoice
 
 __all__ = ["convert_into_checkpoint", "convert_to_file"]
 
@@ -57,6 +58,9 @@ def convert_to_file(src: Path | Source, target: str, file_format: FileFormat,
             plan = plan._replace(notes=(*plan.notes, *_hints(plan, file_format)))
             metadata = export_metadata(source, plan)
         else:
+            from tfckpt.convert.mapfiles import map_of  # deferred: most have no map
+            from tfckpt.convert.mapped import map_metadata, plan_map
+
             name_map = map_of(mapping)
             plan = plan_map(source, name_map, options, lost)
             metadata = map_metadata(name_map, export_metadata(source, plan))
@@ -91,6 +95,9 @@ def convert_into_checkpoint(src: Path | Source, target: str, to: Literal["tf1", 
     if max_shard_size is not None:
         raise UnsupportedError("--max-shard-size goes with safetensors", file=target,
                                hint="`tfckpt reshard` cuts a checkpoint into shards.")
+    from tfckpt.convert.mapfiles import map_of  # deferred, as above
+    from tfckpt.convert.mapped import plan_map
+
     lost: dict[str, Lost] = {}
     found = map_of(mapping)
     with opened(src) as source:

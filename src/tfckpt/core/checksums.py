@@ -17,6 +17,7 @@ from tfckpt.core.index import Entry
 from tfckpt.core.plan import Progress
 from tfckpt.core.report import ValueCount
 from tfckpt.core.source import swap_words
+from tfckpt.core.threads import in_order
 from tfckpt.errors import CheckpointError, located
 from tfckpt.format.crc32c import crc32c, mask, masked_crc32c
 from tfckpt.format.crcmath import combine_crc32c
@@ -140,16 +141,9 @@ def _end(batch: list[Entry]) -> int:
 
 
 def _run(reader: _Reader, tasks: list[_Task], jobs: int) -> Iterator[_Done]:
-    if jobs <= 1 or sum(task.stop - task.start for task in tasks) < _ALONE:
-        yield from map(reader.read, tasks)
-        return
-    from concurrent.futures import ThreadPoolExecutor  # deferred: small checkpoints need none
-
-    pool = ThreadPoolExecutor(jobs)
-    try:
-        yield from pool.map(reader.read, tasks)
-    finally:
-        pool.shutdown(cancel_futures=True)
+    if sum(task.stop - task.start for task in tasks) < _ALONE:
+        jobs = 1
+    yield from in_order(reader.read, tasks, jobs)
 
 
 def _joined(before: _Done, task: _Task, done: _Done) -> _Done:

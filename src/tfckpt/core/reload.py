@@ -7,6 +7,7 @@ from typing import Any
 
 from tfckpt.core.emit import chunks_of, data_bytes, stored_bytes, strings_of
 from tfckpt.core.index import Entry
+from tfckpt.core.moved import Moved, compare_moved, find_moved
 from tfckpt.core.origin import Sliced
 from tfckpt.core.plan import Output, Plan, Progress, no_progress
 from tfckpt.core.sliced import STEP, Box, whole
@@ -21,8 +22,8 @@ __all__ = ["compare_reloaded", "equal_bytes"]
 def compare_reloaded(plan: Plan, written: Source, *, progress: Progress = no_progress) -> int:
     """Compare every tensor of a plan with what a reader finds in the file made of it.
 
-    The plan's bytes are made a second time and held against their stored checksums; a few MiB
-    are in memory at once.
+    The plan's bytes are read or made a second time and held against their stored checksums; a
+    few MiB are in memory at once.
 
     Args:
         plan: What was to be written.
@@ -38,24 +39,40 @@ def compare_reloaded(plan: Plan, written: Source, *, progress: Progress = no_pro
     """
     total = sum(map(data_bytes, plan.outputs))
     done = 0
+
+    def advance(n_bytes: int) -> None:
+        nonlocal done
+        done += n_bytes
+        progress(done, total)
+
     strangers = set(written.index).difference(output.key for output in plan.outputs)
     if strangers:
         raise StorageError("what was written has a tensor that nobody asked for",
                            tensor=min(strangers), file=written.prefix)
+    moved: list[Moved] = []
     for output in plan.outputs:
-        _compare(output, plan, written)
-        done += data_bytes(output)
-        progress(done, total)
+        entry = _found(output, written)
+        place = find_moved(output, plan, written)
+        if place is not None:
+            moved.append(place)
+            continue
+        _compare(output, plan, written, entry)
+        advance(data_bytes(output))
+    compare_moved(moved, advance)
     return len(plan.outputs)
 
 
-def _compare(output: Output, plan: Plan, written: Source) -> None:
+def _found(output: Output, written: Source) -> Entry:
     entry = written.index.get(output.key)
     wanted = f"{output.dtype} {list(output.shape)}"
     got = "nothing" if entry is None else f"{entry.dtype} {list(entry.shape)}"
     if entry is None or got != wanted:
         raise StorageError("what was written doesn't read back as it should", expected=wanted,
                            got=got, tensor=output.key, file=written.prefix)
+    return entry
+
+
+def _compare(output: Output, plan: Plan, written: Source, entry: Entry) -> None:
     if output.dtype is STRING:
         equal = all(strings_of(part, plan) == _strings(written, entry, box)
                     for part, box in _in_one_piece(output))

@@ -24,6 +24,8 @@ from tfckpt.format.strings import encode_strings, parse_strings
 if TYPE_CHECKING:
     import numpy as np
 
+    from tfckpt.storage.local import DataFile
+
 __all__ = ["Source", "WholeSource", "swap_words"]
 
 
@@ -160,6 +162,13 @@ class Source(Mapping[str, "np.ndarray[Any, Any]"], ABC):
                         request, entry.dtype.numpy())
         for block in blocks:
             yield block if self.byte_order == sys.byteorder else swap_words(block, entry.dtype)
+        return None
+
+    def place_of(self, entry: Entry) -> tuple[DataFile, int] | None:
+        """The file that has a tensor's bytes as `stream` gives them, and where they begin in it.
+
+        None if they have to be made. Unlike all else here, the file may be read by threads.
+        """
         return None
 
     def streamed(self, entry: Entry, request: Box | None = None, shard: int = 0) -> Streamed:

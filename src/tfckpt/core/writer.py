@@ -13,6 +13,7 @@ written last:
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any, Literal, NamedTuple
 
 from tfckpt.core.destination import check_destination, free_shard_count, remove_others
@@ -20,6 +21,7 @@ from tfckpt.core.newindex import NewShard, encode_index
 from tfckpt.core.origin import Given, Reuse, Sliced, Streamed
 from tfckpt.core.plan import Plan, Progress, no_progress, old_key
 from tfckpt.core.reused import all_given, reused_shards
+from tfckpt.core.threads import meanwhile
 from tfckpt.errors import (
     AmbiguousNamesError,
     StorageError,
@@ -185,12 +187,10 @@ def _write_given(staging: Staging, name: str, given: list[Given], counter: _Coun
             return made
         rest = iter(made)
         return [next(rest) if item[1] is None else item[1] for item in given]
-    from concurrent.futures import ThreadPoolExecutor  # deferred: conversions write little
-
-    with ThreadPoolExecutor(1) as pool:
-        writing = pool.submit(staging.write, name, chunks, counter.advance, at_once=_AT_ONCE)
+    with meanwhile(partial(staging.write, name, chunks, counter.advance, at_once=_AT_ONCE)
+                   ) as written:
         checksums = [masked_crc32c(item[0]) if item[1] is None else item[1] for item in given]
-        writing.result()
+        written()
         return checksums
 
 

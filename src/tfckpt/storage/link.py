@@ -22,7 +22,7 @@ How = Literal["reflink", "hard link", "copy"]
 
 _FICLONE = 0x40049409  # Linux ioctl: make this file share that file's blocks
 _CHUNK = 8 << 20
-_MOST = 1 << 30  # that one call of the system takes
+_MOST = 64 << 20  # bytes of one call: a system takes more, but tells of nothing meanwhile
 
 
 def link_file(source: str, target: str, progress: Callable[[int], None] = lambda n: None) -> How:

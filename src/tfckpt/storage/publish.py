@@ -91,16 +91,14 @@ class Staging:
             os.fsync(file.fileno())
         return size
 
-    def sync(self, names: Sequence[str]) -> None:
-        """Have waiting files, or all files of waiting folders, on disk."""
+    def sync(self) -> None:
+        """Have all waiting files, in folders too, on disk, though some may just go away."""
         with os_errors(self._target, "write"):
-            for name in names:
-                path = self.path(name)
-                if not os.path.isdir(path):
-                    _sync_file(path)
-                for folder, _, files in os.walk(path):
-                    for file in files:
+            for folder, _, files in os.walk(self._folder):
+                for file in files:
+                    with contextlib.suppress(FileNotFoundError):
                         _sync_file(os.path.join(folder, file))
+                with contextlib.suppress(FileNotFoundError):
                     _sync_folder(folder)
 
     def publish(self, moves: Sequence[tuple[str, str]], *, replace_last: bool = False) -> None:

@@ -10,6 +10,7 @@ from tfckpt.core.bundle import BundleSource
 from tfckpt.core.index import Entry
 from tfckpt.core.opening import open_source
 from tfckpt.core.source import Source
+from tfckpt.core.threads import in_order
 from tfckpt.format.dtypes import STRING, VARIANT
 from tfckpt.train.adapters import any_framework, check_settable
 from tfckpt.train.storedvariants import StoredVariants
@@ -58,10 +59,8 @@ def read_values(source: Source, wanted: Sequence[tuple[Entry, Any]]) -> list[Any
     first = {entry.shard_id: at for at, (entry, _) in reversed(list(enumerate(wanted)))}
     values = {at: read(wanted[at]) for at in first.values()}
     rest = [at for at in range(len(wanted)) if at not in values]
-    from concurrent.futures import ThreadPoolExecutor  # deferred: small checkpoints need none
-
-    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        values.update(zip(rest, pool.map(read, (wanted[at] for at in rest)), strict=True))
+    found = in_order(read, [wanted[at] for at in rest], min(8, os.cpu_count() or 1))
+    values.update(zip(rest, found, strict=True))
     return [values[at] for at in range(len(wanted))]
 
 

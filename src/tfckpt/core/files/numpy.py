@@ -72,6 +72,9 @@ class NumpySource(RangeSource):
         return super()._is_plain(entry) and little and (
             not header.fortran or len(header.shape) < 2)
 
+    def place_of(self, entry: Entry) -> tuple[DataFile, int] | None:
+        return super().place_of(entry) if self._arrays[entry.key].member is None else None
+
     def stream(self, entry: Entry, request: Box | None = None
                ) -> Generator[bytes | np.ndarray[Any, Any], None, int | None]:
         member = self._arrays[entry.key].member

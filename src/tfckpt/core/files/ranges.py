@@ -81,15 +81,19 @@ class RangeSource(Source):
 
     def stream(self, entry: Entry, request: Box | None = None
                ) -> Generator[bytes | np.ndarray[Any, Any], None, int | None]:
-        if request not in (None, whole(entry.shape)) or not self._is_plain(entry):
+        place = self.place_of(entry)
+        if request not in (None, whole(entry.shape)) or place is None:
             return (yield from super().stream(entry, request))
-        file = self.file_of(entry)
-        at, end = entry.offset, entry.offset + entry.n_bytes
+        file, at = place
+        end = at + entry.n_bytes
         while at < end:
             chunk = file.read(at, min(STEP, end - at))
             yield chunk
             at += len(chunk)
         return None
+
+    def place_of(self, entry: Entry) -> tuple[DataFile, int] | None:
+        return (self.file_of(entry), entry.offset) if self._is_plain(entry) else None
 
     def _is_plain(self, entry: Entry) -> bool:
         """Whether the tensor's bytes lie in the file as a bundle stores them."""

@@ -20,6 +20,7 @@ from tfckpt.core.plan import Output, Plan, Progress, no_progress
 from tfckpt.core.reload import compare_reloaded
 from tfckpt.core.writer import WrittenFile, check_keys
 from tfckpt.errors import DestinationExistsError, UnsupportedError
+from tfckpt.storage.earlysync import EarlySync
 from tfckpt.storage.link import append_range
 from tfckpt.storage.local import DataFile, os_errors
 from tfckpt.storage.publish import Staging
@@ -66,20 +67,18 @@ def write_files(plan: Plan, target: str, file_format: FileFormat, options: FileO
     check_file_destination(target, file_format, sources, overwrite=overwrite)
     total = 2 * sum(map(data_bytes, plan.outputs))
     with Staging(target) as staging:
-        step = _Steps(progress, total)
         waiting = staging.path(os.path.basename(target))
-        with os_errors(target, "write"):
-            names = module.write(plan, waiting, options, step.advance)
-        folder = os.path.dirname(target)
-        moves = [(name, os.path.join(folder, name)) for name in names]
-        _check_free(moves, overwrite=overwrite)
-        from concurrent.futures import ThreadPoolExecutor  # deferred: nothing else here waits
-
-        with ThreadPoolExecutor(1) as pool:
-            synced = pool.submit(staging.sync, names)
+        with EarlySync(staging.sync) as early:
+            step = _Steps(progress, total, early)
+            with os_errors(target, "write"):
+                names = module.write(plan, waiting, options, step.advance)
+            early.finish()
+            folder = os.path.dirname(target)
+            moves = [(name, os.path.join(folder, name)) for name in names]
+            _check_free(moves, overwrite=overwrite)
             with module.read(staging.path(names[-1])) as written:
                 n_equal = compare_reloaded(plan, written, progress=step.second)
-            synced.result()
+            early.wait()
         files = tuple(_written(staging.path(name), path) for name, path in moves)
         staging.publish(moves, replace_last=overwrite)
     return files, n_equal
@@ -88,11 +87,13 @@ def write_files(plan: Plan, target: str, file_format: FileFormat, options: FileO
 class _Steps:
     """The bytes of two rounds, for one progress."""
 
-    def __init__(self, progress: Progress, total: int) -> None:
+    def __init__(self, progress: Progress, total: int, early: EarlySync) -> None:
         self._progress, self._total, self._done = progress, total, 0
+        self._early = early
 
     def advance(self, n_bytes: int) -> None:
         self._done += n_bytes
+        self._early.more(n_bytes)
         self._progress(min(self._done, self._total // 2), self._total)
 
     def second(self, done: int, total: int) -> None:
