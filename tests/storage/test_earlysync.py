@@ -27,6 +27,14 @@ def test_the_last_sync_comes_after_the_last_byte():
     assert threads() == []
 
 
+def test_little_work_is_synced_without_a_thread():
+    where: list[str] = []
+    with EarlySync(lambda: where.append(threading.current_thread().name), every=10) as early:
+        early.more(9)
+        early.wait()
+    assert where == [threading.current_thread().name]
+
+
 def test_early_syncs_run_while_more_is_written():
     synced = threading.Event()
     with EarlySync(synced.set, every=10) as early:

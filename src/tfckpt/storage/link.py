@@ -11,9 +11,11 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable
+from functools import partial
 from io import FileIO
 from typing import Literal
 
+from tfckpt.storage.earlysync import EarlySync
 from tfckpt.storage.local import DataFile, os_errors
 
 __all__ = ["How", "append_range", "copy_file", "link_file"]
@@ -80,12 +82,14 @@ def copy_file(source: str, target: str, progress: Callable[[int], None] = lambda
         StorageError: The system refuses, or the disk is full.
     """
     with os_errors(target, f"copy {source} to this file"), \
-            open(source, "rb") as old, open(target, "xb") as new:
+            open(source, "rb") as old, open(target, "xb") as new, \
+            EarlySync(partial(os.fsync, new.fileno())) as early:
         while chunk := old.read(_CHUNK):
             new.write(chunk)
+            early.more(len(chunk))
             progress(len(chunk))
         new.flush()
-        os.fsync(new.fileno())
+        early.wait()
     return "copy"
 
 

@@ -12,10 +12,12 @@ import contextlib
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from io import FileIO
 from typing import Any
 
 from tfckpt.errors import DestinationExistsError
+from tfckpt.storage.earlysync import EarlySync
 from tfckpt.storage.local import os_errors
 
 __all__ = ["STAGING_PREFIX", "Staging", "replace_file"]
@@ -83,12 +85,14 @@ class Staging:
         """
         size = 0
         with os_errors(self._target, "write"), \
-                open(self.path(name), "xb", buffering=0) as file:
+                open(self.path(name), "xb", buffering=0) as file, \
+                EarlySync(partial(os.fsync, file.fileno())) as early:
             for group in _groups(_batches(chunks), at_once):
                 n_bytes = _write_all(file, group)
                 size += n_bytes
+                early.more(n_bytes)
                 progress(n_bytes)
-            os.fsync(file.fileno())
+            early.wait()
         return size
 
     def sync(self) -> None:
