@@ -21,8 +21,8 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from tfckpt.format.naming import parse_data_name, parse_index_name
+from tfckpt.storage.abandoned import STAGING_PREFIX
 from tfckpt.storage.local import file_size, is_file, list_folder
-from tfckpt.storage.publish import STAGING_PREFIX
 
 __all__ = ["Leftover", "find_leftovers", "is_temporary_file", "residue_of"]
 

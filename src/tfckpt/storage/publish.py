@@ -2,8 +2,8 @@
 
 All are made in a hidden folder beside their place. Then they are renamed into it, and the
 file that makes the others count (a checkpoint's index) comes last. Before that rename the
-result doesn't exist; after it, it is whole. A crash leaves at most a hidden folder and
-files that nothing refers to.
+result doesn't exist; after it, it is whole. A crash leaves at most a hidden folder, which a
+later save removes (`storage/abandoned.py`), and files that nothing refers to.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from io import FileIO
 from typing import Any
 
 from tfckpt.errors import DestinationExistsError
+from tfckpt.storage.abandoned import held, new_folder, remove_abandoned
 from tfckpt.storage.earlysync import EarlySync
 from tfckpt.storage.local import os_errors
 
-__all__ = ["STAGING_PREFIX", "Staging", "replace_file"]
+__all__ = ["Staging", "replace_file"]
 
-STAGING_PREFIX = ".tfckpt-"
 _BUFFER = 1 << 20  # many tensors are small
 _MOST_AT_ONCE = 1024  # buffers that one call takes, on Linux
 
@@ -48,14 +48,15 @@ class Staging:
         self._folder = ""
         self._published: list[str] = []
         self._done = False
+        self._stack = contextlib.ExitStack()
 
     def __enter__(self) -> Staging:
         parent = os.path.dirname(self._target) or "."
         with os_errors(parent, "write in this folder"):
             os.makedirs(parent, exist_ok=True)
-            folder = os.path.join(parent, STAGING_PREFIX + os.urandom(8).hex())
-            os.mkdir(folder)
-            self._folder = folder
+            self._folder = new_folder(parent)
+        self._stack.enter_context(held(self._folder))
+        remove_abandoned(parent)
         return self
 
     def __exit__(self, *exc: object) -> None:
@@ -64,6 +65,7 @@ class Staging:
                 with contextlib.suppress(OSError):
                     os.unlink(path)
         shutil.rmtree(self._folder, ignore_errors=True)
+        self._stack.close()
 
     def path(self, name: str) -> str:
         """Where a waiting file of this name is or will be."""
