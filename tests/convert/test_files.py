@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 
 import numpy as np
@@ -277,14 +278,21 @@ def test_nothing_is_replaced_unless_told(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["m.safetensors"]
 
 
-def test_a_damaged_tensor_is_found_before_anything_appears(tmp_path, tf1):
+@pytest.mark.parametrize("to", ["safetensors", "torch", "npz"])
+@pytest.mark.parametrize("name_map", [None, "examples/pytorch.json"])
+def test_a_damaged_tensor_is_found_before_anything_appears(tmp_path, tf1, to, name_map):
     data = Path(f"{tf1}.data-00000-of-00001")
+    entry = tfckpt.open(tf1).index["dense/kernel"]
     damaged = bytearray(data.read_bytes())
-    damaged[100] ^= 1
+    damaged[entry.offset + 9] ^= 1
     data.write_bytes(damaged)
-    with pytest.raises(ChecksumError, match="the tensor's bytes are damaged"):
-        tfckpt.convert(tf1, tmp_path / "m.safetensors")
-    assert not list(tmp_path.glob("*safetensors*"))
+    with pytest.raises(ChecksumError) as caught:
+        tfckpt.convert(tf1, tmp_path / "m.out", to=to, map=name_map)
+    assert re.fullmatch(
+        "the tensor's bytes are damaged: their checksum does not match: expected 0x.{8} as stored,"
+        rf" got 0x.{{8}} from the bytes \(file {re.escape(str(data))}, byte {entry.offset},"
+        r" tensor 'dense/kernel'\)\n`tfckpt verify` lists every damaged tensor\.", str(caught.value))
+    assert not list(tmp_path.glob("m.out*"))
     assert not list(tmp_path.glob(".tfckpt-*"))
 
 

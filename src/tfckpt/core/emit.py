@@ -6,6 +6,7 @@ import math
 from collections.abc import Generator, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from tfckpt.core.bundle import check_crc32c
 from tfckpt.core.origin import Given, Reuse, Sliced
 from tfckpt.core.plan import Output, Plan
 from tfckpt.core.source import swap_words
@@ -118,7 +119,10 @@ def _checked(output: Output) -> Iterator[bytes | np.ndarray[Any, Any]]:
         try:
             chunk = next(chunks)
         except StopIteration as end:
-            if end.value is not None and end.value != mask(crc):
+            if isinstance(output.origin, Reuse):  # whose file and place there are known
+                entry = output.origin.entry
+                check_crc32c(entry, mask(crc), output.origin.source.shard_file(entry.shard_id))
+            elif end.value is not None and end.value != mask(crc):
                 raise ChecksumError(
                     "the tensor's bytes are damaged: their checksum does not match",
                     expected=f"{end.value:#010x} as stored",
