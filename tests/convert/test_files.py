@@ -291,7 +291,8 @@ def test_a_damaged_tensor_is_found_before_anything_appears(tmp_path, tf1, to, na
     assert re.fullmatch(
         "the tensor's bytes are damaged: their checksum does not match: expected 0x.{8} as stored,"
         rf" got 0x.{{8}} from the bytes \(file {re.escape(str(data))}, byte {entry.offset},"
-        r" tensor 'dense/kernel'\)\n`tfckpt verify` lists every damaged tensor\.", str(caught.value))
+        r" tensor 'dense/kernel'\)\n`tfckpt verify` lists every damaged tensor\.",
+        str(caught.value))
     assert not list(tmp_path.glob("m.out*"))
     assert not list(tmp_path.glob(".tfckpt-*"))
 
