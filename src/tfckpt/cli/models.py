@@ -6,9 +6,10 @@ import os
 from argparse import Namespace
 from typing import Any
 
-from tfckpt.cli.options import given_values, print_error, print_json, print_lines
+from tfckpt.cli.bymodel import finish, json_of_file, json_of_rest, lines_of_file
+from tfckpt.cli.options import given_values
 from tfckpt.cli.proving import prover
-from tfckpt.errors import CheckpointError, MismatchError, ProofError, UnsupportedError
+from tfckpt.errors import UnsupportedError
 from tfckpt.keras import proving
 from tfckpt.keras.convert_model import (
     ModelReport,
@@ -19,7 +20,7 @@ from tfckpt.keras.convert_model import (
     open_model,
 )
 
-__all__ = ["run_model", "save_map"]
+__all__ = ["run_model"]
 
 
 def run_model(options: Namespace) -> int:
@@ -29,25 +30,20 @@ def run_model(options: Namespace) -> int:
     if "KERAS_BACKEND" not in os.environ:
         os.environ["KERAS_BACKEND"] = find_backend()
     model = open_model(what)
-    try:
-        report = convert_model(
+
+    def convert() -> ModelReport:
+        return convert_model(
             options.path, options.output, model, map=options.map,
             config=options.config or _evidence(what), root=options.object,
             allow_missing=options.allow_missing, allow_unused=options.allow_unused,
             skip_mismatch=options.skip_mismatch, trust_order=options.trust_order,
             optimizer=options.optimizer or "auto", given=given_values(options),
             prove=prover(options, proving), overwrite=options.overwrite, dry_run=options.dry_run)
-    except ProofError as error:
-        print_error(error)
-        return 1
-    except MismatchError as error:
-        save_map(options.save_map, error)
-        raise
-    if options.json:
-        print_json(_as_json(report))
-    else:
-        print_lines(told + _as_text(report, verbose=options.verbose or options.dry_run))
-    return 0
+
+    def as_text(report: ModelReport) -> list[str]:
+        return told + _as_text(report, verbose=options.verbose or options.dry_run)
+
+    return finish(options, convert, as_text, _as_json)
 
 
 def _which_model(options: Namespace) -> tuple[str, list[str]]:
@@ -76,29 +72,12 @@ def _evidence(model: str) -> dict[str, Any] | None:
     return config if config and "module" not in config else None
 
 
-def save_map(file: str | None, error: CheckpointError) -> None:
-    """Write the map that people fill in, and have the error say so."""
-    found = getattr(error, "report", None)
-    if file is None or found is None:
-        return
-    from tfckpt.core.namefiles import write_name_file  # deferred: it rarely comes to that
-
-    write_name_file(file, found.map_to_fill_in())
-    error.hint = (f"Nothing was loaded. Fill in {file}, where a question mark stands before the"
-                  f" weights to choose from, and give it as --map {file}.")
-
-
 def _as_text(report: ModelReport, *, verbose: bool) -> list[str]:
     lines = str(report.load).splitlines()
     if verbose:
         lines += [f"  {item.key}  ->  {item.weight}  (by {item.how})" for item in report.load.found]
-    if report.proof is not None:
-        lines.append(str(report.proof))
-    if report.verified is None:
-        return [*lines, "Nothing written (--dry-run)."]
-    return [*lines, f"{report.load.source} -> {report.target}",
-            f"verified: {report.verified} of {report.verified} weights"
-            + (" and values of the optimizer" if report.state else "") + " bit-equal after reload"]
+    return lines + lines_of_file(
+        report, "weights" + (" and values of the optimizer" if report.state else ""))
 
 
 def _as_json(report: ModelReport) -> dict[str, Any]:
@@ -107,10 +86,6 @@ def _as_json(report: ModelReport) -> dict[str, Any]:
             "optimizer": None if report.state is None else {
                 "title": report.state.title, "values": len(report.state.values),
                 "notes": list(report.state.notes)},
-            "proof": report.proof and report.proof._asdict(),
-            "written": report.verified is not None, "verified": report.verified,
+            **json_of_file(report),
             "found": [item._asdict() for item in load.found],
-            "missing": [name for name, _ in load.missing],
-            "mismatched": [item._asdict() for item in load.mismatched],
-            "unused": list(load.unused), "left_aside": dict(load.left_aside),
-            "notes": list(load.notes)}
+            "missing": [name for name, _ in load.missing], **json_of_rest(load)}
