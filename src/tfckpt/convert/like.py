@@ -27,6 +27,7 @@ from tfckpt.core.origin import Origin
 from tfckpt.core.pairing import plain_name
 from tfckpt.core.plan import LeftOut, Output, Plan, Progress, common_byte_order, no_progress
 from tfckpt.core.report import ConvertReport
+from tfckpt.core.shapes import shape_text
 from tfckpt.core.source import Source
 from tfckpt.core.writer import DataMode
 from tfckpt.errors import MismatchError, UnsupportedError
@@ -155,7 +156,7 @@ class _Filler:
         elif origin is not None and (carried.shape, carried.dtype) != (entry.shape, entry.dtype):
             self.problems.append(
                 f"{plain_name(entry.key)} {_what(entry)}: {plain_name(carried.key or '')} is"
-                f" {carried.dtype} {_shape(carried.shape)}")
+                f" {carried.dtype} {shape_text(carried.shape)}")
         if origin is None:
             origin = self._own(entry)
         elif carried.key:
@@ -315,11 +316,7 @@ def _value_of_carrier(carrier: Carrier, name: str, entry: Entry) -> Carried:
 
 
 def _what(entry: Entry) -> str:
-    return f"{entry.dtype} {_shape(entry.shape)}"
-
-
-def _shape(shape: tuple[int, ...]) -> str:
-    return f"[{','.join(map(str, shape))}]"
+    return f"{entry.dtype} {shape_text(entry.shape)}"
 
 
 def _step(source: Source, anatomy: Anatomy) -> int | None:

@@ -17,6 +17,7 @@ from tfckpt.core.index import Entry
 from tfckpt.core.opening import open_source
 from tfckpt.core.pairing import plain_name
 from tfckpt.core.roles import Assigned, assign_roles
+from tfckpt.core.shapes import shape_text
 from tfckpt.core.source import Source
 from tfckpt.core.verify import verify
 from tfckpt.errors import CheckpointError, FormatError, TensorNotFoundError, nearest
@@ -265,7 +266,7 @@ def _named(entry: Entry) -> str:
 
 
 def _what(entry: Entry) -> str:
-    return f"{entry.dtype} {_shape(entry.shape)}"
+    return f"{entry.dtype} {shape_text(entry.shape)}"
 
 
 def _list(entries: Iterable[Entry]) -> str:
@@ -275,7 +276,7 @@ def _list(entries: Iterable[Entry]) -> str:
 
 
 def _shape(shape: tuple[int, ...] | None) -> str:
-    return "another shape" if shape is None else "[" + ",".join(map(str, shape)) + "]"
+    return "another shape" if shape is None else shape_text(shape)
 
 
 def _parse_shape(text: str) -> tuple[int, ...] | None:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from tfckpt.core.shapes import shape_text
+from tfckpt.train.loadreport import loaded_line
+
 __all__ = ["Found", "LoadReport", "Unsure", "Wrong"]
 
 Shape = tuple[int, ...]
@@ -113,12 +116,12 @@ class LoadReport(NamedTuple):
 
     def problems(self) -> list[str]:
         """Everything that keeps the model from being loaded whole, a line each."""
-        lines = [f"missing: {name} {_text(shape)}: nothing in the checkpoint is like it"
+        lines = [f"missing: {name} {shape_text(shape)}: nothing in the checkpoint is like it"
                  for name, shape in self.missing]
-        lines += [f"shape:   {item.weight} {_text(item.shape)}: {item.key} is {_text(item.got)}"
-                  + _why(item) for item in self.mismatched]
+        lines += [f"shape:   {item.weight} {shape_text(item.shape)}: {item.key} is"
+                  f" {shape_text(item.got)}{_why(item)}" for item in self.mismatched]
         for n, group in enumerate(self.unsure, 1):
-            shapes = ", ".join(map(_text, group.shapes))
+            shapes = ", ".join(map(shape_text, group.shapes))
             lines.append(f"alike:   group {n}, weights {shapes}; which is which?")
             left = [" ".join(names) for names in group.keys]
             right = [" ".join(names) for names in group.weights]
@@ -132,19 +135,11 @@ class LoadReport(NamedTuple):
     def __str__(self) -> str:
         if self.pending:
             return (f"{self.model} isn't built yet; {self.source} will be loaded when it is built")
-        by = ", ".join(f"{n} by {how}" for how, n in self.how().items())
-        lines = [f"{len(self.found)} of {self.n_weights} model weights loaded"
-                 + (f" ({by})." if by else ".")]
-        aside = ", ".join(f"{n} {what}" for what, n in self.left_aside.items())
-        if aside:
-            lines[0] += f" Unused in checkpoint: {aside}."
+        lines = [loaded_line(f"{len(self.found)} of {self.n_weights} model weights", self.how(),
+                             self.left_aside)]
         lines += self.problems()
         lines += [f"note: {note}" for note in self.notes]
         return "\n".join(lines)
-
-
-def _text(shape: Shape) -> str:
-    return f"[{','.join(map(str, shape))}]"
 
 
 def _why(item: Wrong) -> str:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from tfckpt.core.shapes import shape_text
 from tfckpt.report.json import entry_json, error_json
 from tfckpt.report.text import columns, printable, short_key
 
@@ -76,11 +77,11 @@ def _facts(tensor: TensorDiff) -> list[str]:
     a, b = tensor.a or tensor.b, tensor.b or tensor.a
     assert a is not None
     assert b is not None
-    what = f"{a.dtype} {_shape(a.shape)}"
+    what = f"{a.dtype} {shape_text(a.shape)}"
     if tensor.kind == "shape":
-        return [what, "->", f"{b.dtype} {_shape(b.shape)}"]
+        return [what, "->", f"{b.dtype} {shape_text(b.shape)}"]
     if a.dtype != b.dtype:
-        what = f"{a.dtype} -> {b.dtype} {_shape(a.shape)}"
+        what = f"{a.dtype} -> {b.dtype} {shape_text(a.shape)}"
     return [what, *_measures(tensor.delta)] if tensor.delta or tensor.kind == "values" else [
         what, "", "", ""]
 
@@ -92,17 +93,13 @@ def _measures(delta: Delta | None) -> list[str]:
     count = f"{delta.n_differ:,} of {delta.n_elements:,}{nan}"
     if delta.max_abs is None:
         return [count, "", ""]
-    at = f" at {_shape(delta.at)}" if delta.at else ""
+    at = f" at {shape_text(delta.at)}" if delta.at else ""
     return [count, f"max |d| {_number(delta.max_abs)}{at}", f"rel {_number(delta.max_rel)}"]
 
 
 def _number(value: float | None) -> str:
     number: Any = value  # exact if it is an int, which counts as a float for mypy
     return f"{number:,}" if isinstance(number, int) else f"{number:.2e}"
-
-
-def _shape(shape: Iterable[int]) -> str:
-    return "[" + ",".join(map(str, shape)) + "]"
 
 
 def _verdict(report: DiffReport) -> str:

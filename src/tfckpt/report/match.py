@@ -18,6 +18,7 @@ from tfckpt.core.rules import (
     StripPrefix,
     encode_rules,
 )
+from tfckpt.core.shapes import shape_text
 from tfckpt.report.text import columns, printable, short_key
 
 __all__ = ["match_json", "name_map", "render_match"]
@@ -45,7 +46,7 @@ def render_match(report: MatchReport, *, everything: bool = False) -> Iterator[s
         for item in report.mismatched], most)
     yield from _section("unused:", [[_name(key)] for key in report.unused], most)
     for group in report.groups:
-        weights = ", ".join(f"{kind} {_shape(head)}" for kind, head in group.weights)
+        weights = ", ".join(f"{kind} {shape_text(head[1])}" for kind, head in group.weights)
         yield f"alike:    {len(group.a)} layers of {weights}; nothing tells them apart:"
         yield f"          here  {_names(group.a, most)}"
         yield f"          there {_names(group.b, most)}"
@@ -102,11 +103,7 @@ def _name(key: str) -> str:
 
 
 def _what(head: Head) -> str:
-    return f"{head[0]} {_shape(head)}".strip()
-
-
-def _shape(head: Head) -> str:
-    return "[" + ",".join(map(str, head[1])) + "]"
+    return f"{head[0]} {shape_text(head[1])}".strip()
 
 
 def _flag(rule: Rule) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from tfckpt.core.origin import Reuse, Sliced
 from tfckpt.core.plan import Output, made_of, old_key
+from tfckpt.core.shapes import shape_text
 from tfckpt.errors import AmbiguousNamesError, CheckpointError
 
 if TYPE_CHECKING:  # each command imports what it reports on, and not what the others do
@@ -99,17 +100,13 @@ def _count(n: int, noun: str) -> str:
     return f"{n:,} {noun}" + ("" if n == 1 else "s")
 
 
-def _shape(shape: tuple[int, ...]) -> str:
-    return "[" + ",".join(map(str, shape)) + "]"
-
-
 def render_listing(entries: Iterable[Entry], *, long: bool = False, raw: bool = False
                    ) -> Iterator[str]:
     """One line per tensor: key, dtype, shape; ``long`` adds bytes, shard, offset and CRC."""
     rows = []
     for entry in entries:
         key = printable(entry.key if raw else short_key(entry.key))
-        row = [key, entry.dtype.name, _shape(entry.shape)]
+        row = [key, entry.dtype.name, shape_text(entry.shape)]
         if entry.slices:
             row[2] += f" in {_count(len(entry.slices), 'slice')}"
         if long:

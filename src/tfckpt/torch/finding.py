@@ -12,6 +12,7 @@ from tfckpt.convert.ema import averages_of, lone_averages
 from tfckpt.core.matching import Group, Head, MatchReport, Side, match, side_of_source
 from tfckpt.core.pairing import plain_name
 from tfckpt.core.rules import Rule, encode_rules
+from tfckpt.core.shapes import shape_text
 from tfckpt.core.source import Source
 from tfckpt.errors import TensorNotFoundError, UnsupportedError, nearest
 from tfckpt.format.dtypes import DType
@@ -21,7 +22,7 @@ from tfckpt.torch.images import check_own
 from tfckpt.torch.leaves import TorchVariable
 from tfckpt.torch.numbers import MARK, mark_numbers
 from tfckpt.torch.parents import variables_by_name
-from tfckpt.torch.reports import Loaded, LoadReport, Unsure, Wanted, Wrong, shape_text
+from tfckpt.torch.reports import Loaded, LoadReport, Unsure, Wanted, Wrong
 from tfckpt.train.adapters import assign_all, check_settable
 from tfckpt.train.values import kind_of
 

@@ -18,12 +18,13 @@ from tfckpt.core.arrays import array_outputs
 from tfckpt.core.index import Entry
 from tfckpt.core.pairing import plain_name
 from tfckpt.core.plan import Plan, old_key
+from tfckpt.core.shapes import shape_text
 from tfckpt.core.source import Source
 from tfckpt.errors import MismatchError, UnsupportedError, located
 from tfckpt.format.dtypes import DType
 from tfckpt.torch.finding import Finding, as_dtype_of, cast_note, casts
 from tfckpt.torch.overlaps import write_overlapping
-from tfckpt.torch.reports import Loaded, LoadReport, Wanted, Wrong, shape_text
+from tfckpt.torch.reports import Loaded, LoadReport, Wanted, Wrong
 from tfckpt.torch.tensors import check_writable, dtype_of, tensors_of, view_of, write_tensor
 
 if TYPE_CHECKING:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-__all__ = ["LoadReport", "Loaded", "Unsure", "Wanted", "Wrong", "shape_text"]
+from tfckpt.core.shapes import shape_text
+from tfckpt.train.loadreport import loaded_line
+
+__all__ = ["LoadReport", "Loaded", "Unsure", "Wanted", "Wrong"]
 
 Shape = tuple[int, ...]
 _EVIDENCE = ("map", "name", "rule", "structure", "order")
@@ -163,24 +166,10 @@ class LoadReport(NamedTuple):
 
     def __str__(self) -> str:
         done = sum(len(item.tensors) for item in self.loaded)
-        by = ", ".join(f"{n} by {how}" for how, n in self.how().items())
-        lines = [f"{done} tensors of {self.module} loaded" + (f" ({by})." if by else ".")]
-        aside = ", ".join(f"{n} {what}" for what, n in self.left_aside.items())
-        if aside:
-            lines[0] += f" Unused in checkpoint: {aside}."
+        lines = [loaded_line(f"{done} tensors of {self.module}", self.how(), self.left_aside)]
         for layout, names in self.layouts().items():
             more = f", and {len(names) - _MOST} more" if len(names) > _MOST else ""
             lines.append(f"layout:  {layout}: {', '.join(names[:_MOST])}{more}")
         lines += self.problems()
         lines += [f"note: {note}" for note in self.notes]
         return "\n".join(lines)
-
-
-def shape_text(shape: Shape) -> str:
-    """A shape for people.
-
-    Example:
-        >>> shape_text((2, 3))
-        '[2,3]'
-    """
-    return f"[{','.join(map(str, shape))}]"

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from tfckpt.errors import CheckpointError, nearest
 from tfckpt.format.objectgraph import VARIABLE_VALUE
 from tfckpt.format.objectkeys import object_key
 
-__all__ = ["MOST_SHOWN", "LoadReport", "MatchError", "Mismatch", "Missing", "RestoreError"]
+__all__ = ["MOST_SHOWN", "LoadReport", "MatchError", "Mismatch", "Missing", "RestoreError",
+           "loaded_line", "nearest_keys"]
 
 _VALUE = object_key("", VARIABLE_VALUE)
 MOST_SHOWN = 20
@@ -106,6 +108,24 @@ class RestoreError(CheckpointError, ValueError):
 
 class MatchError(RestoreError, AssertionError):
     """What a status was asked to assert isn't so; the message has the whole table."""
+
+
+def loaded_line(what: str, evidence: Mapping[str, int], left_aside: Mapping[str, int]) -> str:
+    """The first line of a report on a model that was loaded.
+
+    Args:
+        what: What was loaded.
+        evidence: How much of it was found by which evidence.
+        left_aside: How many tensors of the checkpoint aren't a model's, by what they are.
+
+    Example:
+        >>> loaded_line("2 of 3 weights", {"map": 1, "name": 1}, {"optimizer": 4})
+        '2 of 3 weights loaded (1 by map, 1 by name). Unused in checkpoint: 4 optimizer.'
+    """
+    by = ", ".join(f"{n} by {how}" for how, n in evidence.items())
+    aside = ", ".join(f"{n} {kind}" for kind, n in left_aside.items())
+    return (f"{what} loaded" + (f" ({by})." if by else ".")
+            + (f" Unused in checkpoint: {aside}." if aside else ""))
 
 
 def nearest_keys(name: str, keys: list[str]) -> tuple[str, ...]:
