@@ -319,7 +319,7 @@ def _warn_of_nothing(restoration: Restoration, view: GraphView) -> None:
     ours = {item.key for item in view.stored if isinstance(item.owner, Variable)
             and item.owner.full_name != SAVE_COUNTER}
     loaded = [key for key in restoration.loaded if not key.startswith(SAVE_COUNTER)]
-    if not ours or loaded or not restoration.unused_keys():
+    if not ours or loaded or not restoration.taking.unused_keys():
         return
     theirs = set(restoration.source.index)
     stored = _some(_values(theirs)) or "none"

@@ -100,7 +100,7 @@ class ObjectStatus(RestoreStatus):
         """Values of the program that it didn't get from this restore or a later one."""
         restoration = self._restoration
         view = self._view()  # first: it keeps stand-ins alive, and so known by their ids
-        got = {id(value) for value in map(restoration.bound, restoration.filled)
+        got = {id(value) for value in map(restoration.bindings.get, restoration.taking.filled)
                if value is not None}
         return [item for item in view.stored if id(item.owner) not in got]
 
@@ -110,8 +110,8 @@ class ObjectStatus(RestoreStatus):
         keys = list(restoration.source.index)
         return LoadReport(
             tuple(restoration.loaded), tuple(_missing(item, keys) for item in self._missing()),
-            tuple(restoration.unused_keys()), restoration.mismatched,
-            notes=tuple(restoration.ambiguous))
+            tuple(restoration.taking.unused_keys()), restoration.mismatched,
+            notes=tuple(restoration.bindings.ambiguous))
 
     def assert_existing_objects_matched(self) -> ObjectStatus:
         """Raise unless every value of the program was restored.
@@ -123,7 +123,7 @@ class ObjectStatus(RestoreStatus):
         if missing:
             raise MatchError(f"{len(missing)} values of the program were not restored",
                              report=self.report, file=self._restoration.source.prefix)
-        if self._restoration.ambiguous:
+        if self._restoration.bindings.ambiguous:
             raise MatchError("two objects of the program claim one of the checkpoint",
                              report=self.report, file=self._restoration.source.prefix)
         return self
@@ -135,7 +135,7 @@ class ObjectStatus(RestoreStatus):
             MatchError: With the whole report.
         """
         self.assert_existing_objects_matched()
-        unused = self._restoration.unused_keys()
+        unused = self._restoration.taking.unused_keys()
         if unused:
             raise MatchError(f"{len(unused)} values of the checkpoint were taken by no object",
                              report=self.report, file=self._restoration.source.prefix)
@@ -147,8 +147,8 @@ class ObjectStatus(RestoreStatus):
         Raises:
             MatchError: With the whole report.
         """
-        if not any(self._restoration.is_bound(n)
-                   for n in range(1, len(self._restoration.nodes))):
+        bindings = self._restoration.bindings
+        if not any(n in bindings for n in range(1, len(bindings.nodes))):
             raise MatchError("nothing but the root object was matched", report=self.report,
                              file=self._restoration.source.prefix)
         return self
