@@ -10,13 +10,19 @@ from tfckpt.core.report import ConvertReport
 from tfckpt.report.json import convert_json
 from tfckpt.report.text import render_convert, render_plan
 
-__all__ = ["add_data", "add_edit_arguments", "note_size", "pattern", "print_edit"]
+__all__ = ["add_data", "add_edit_arguments", "add_write_arguments", "note_size", "pattern",
+           "print_edit"]
 
 
 def add_edit_arguments(parser: ArgumentParser) -> None:
     """``-o``, ``--overwrite``, ``--dry-run``, ``-v`` and ``--json``."""
     parser.add_argument("-o", "--output", required=True, metavar="DST",
                         help="prefix of the result, used exactly as given")
+    add_write_arguments(parser)
+
+
+def add_write_arguments(parser: ArgumentParser) -> None:
+    """The same without ``-o``."""
     parser.add_argument("--overwrite", action="store_true",
                         help="replace a checkpoint that is there already")
     parser.add_argument("--dry-run", action="store_true",

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 
-from tfckpt.cli.options import add_json, print_json, print_lines, print_notes
+from tfckpt.cli.edits import add_write_arguments
+from tfckpt.cli.options import print_json, print_lines, print_notes
 from tfckpt.cli.progress import progress_bar
 from tfckpt.convert.reshard import parse_size, parse_split, reshard
 from tfckpt.report.json import convert_json
@@ -48,13 +49,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--align", type=int, default=1, metavar="BYTES",
                         help="start tensors at multiples of so many bytes, such as 64, so that"
                              " they can be mapped (default: packed)")
-    parser.add_argument("--overwrite", action="store_true",
-                        help="replace a checkpoint that is there already")
-    parser.add_argument("--dry-run", action="store_true",
-                        help="print what every tensor becomes; write nothing")
-    parser.add_argument("-v", "--verbose", action="store_true",
-                        help="print what every tensor became")
-    add_json(parser)
+    add_write_arguments(parser)
 
 
 def run(options: Namespace) -> int:
