@@ -594,6 +594,8 @@ def refusals(folder):
                                 layouts={"up": "upwards"}),
         lambda: tfckpt.jax.load(net, whole, layouts={"dense": "transposed"}),
         lambda: tfckpt.jax.load(net, whole, layouts={"*": "lstm_cell"}),
+        lambda: tfckpt.jax.load(net, whole, layouts={"dense": 5}),
+        lambda: tfckpt.jax.save(net, folder + "/x", layouts={2: "same"}),
         lambda: tfckpt.jax.save({"a": jnp.ones(1), "b": jnp.ones(1)}, folder + "/x",
                                 names={"a": "b"}),
         lambda: tfckpt.jax.load(jnp.ones(2), whole),

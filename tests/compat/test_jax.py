@@ -194,6 +194,10 @@ def test_what_is_missing_or_unclear_is_said_and_nothing_changes(jax, tmp_path):
         " 'upwards' (tensor 'up')",
         "FormatError: no layer of this name can be this: got 'transposed' (tensor 'dense')",
         "FormatError: no layer of this name can be this: got 'lstm_cell' (tensor '*')",
+        "VariableTypeError: layouts has a layout that isn't text: expected the name of one, such as"
+        " 'same', got int (tensor 'dense')",
+        "VariableTypeError: layouts has a name that isn't text: expected the name of a layer, such"
+        " as '2', got int",
         "AmbiguousNamesError: two values would get one name: got b\n"
         "names={ours: theirs} gives one of them another.",
         "VariableTypeError: this is no tree with values of JAX in it: got ArrayImpl\n"

@@ -131,6 +131,10 @@ def test_refusals(torch):
                     " got dense",
         "no module": "the module has none of this name (tensor '33')\nNearest: 3.",
         "none of them": "no module of these 9 can be lstm_cell (tensor '*')",
+        "no text": "layouts has a name that isn't text: expected the name of a layer, such as '2',"
+                   " got int",
+        "no layout": "layouts has a layout that isn't text: expected the name of one, such as"
+                     " 'same', got int (tensor '')",
         "lazy": "the parameter has no shape yet (tensor 'weight')\n"
                 "Call the module once on an input: its layers are lazy.",
         "meta": "the tensor is on the meta device, where nothing has a value (tensor 'bias')\n"

@@ -246,6 +246,7 @@ def refusals(folder):
     refused("can't be", lambda: tfckpt.torch.set_layouts(net, {"0": "dense"}))
     refused("no module", lambda: tfckpt.torch.set_layouts(net, {"33": "dense"}))
     refused("none of them", lambda: tfckpt.torch.set_layouts(net, {"*": "lstm_cell"}))
+    refused("no text", lambda: tfckpt.torch.set_layouts(net, {3: "dense"}))
     refused("lazy", lambda: tfckpt.Checkpoint(nn.LazyLinear(2)).save(f"{folder}/x"))
     refused("meta", lambda: tfckpt.Saver(nn.Linear(1, 1, device="meta")).save(None, folder + "/x"))
     refused("optimizer", lambda: tfckpt.Checkpoint(o=torch.optim.SGD(net.parameters())))
@@ -262,6 +263,7 @@ def refusals(folder):
     path = tfckpt.Saver(other).save(None, f"{folder}/other")
     before = small.weight.clone()
     refused("shape", lambda: tfckpt.Saver(small).restore(None, path))
+    refused("no layout", lambda: tfckpt.torch.load(small, path, layouts={"": 5}))
     found["unchanged"] = torch.equal(before, small.weight)
     return found
 

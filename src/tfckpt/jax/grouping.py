@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from tfckpt.errors import FormatError, TensorNotFoundError, nearest
 from tfckpt.jax.layouts import SAME, FlaxLayout
+from tfckpt.train.allowing import check_layouts
 
 __all__ = ["Choices", "Layer", "Path", "Shape", "Weight", "group_layers", "named"]
 
@@ -87,11 +88,15 @@ class Choices:
 
     Attributes:
         picked: Names of the layers for which something was said.
+
+    Raises:
+        VariableTypeError: What was said, or a name, isn't text.
     """
 
     def __init__(self, given: Mapping[str, str], shapes: Collection[Shape] | None = None,
                  classes: Mapping[Path, str] | None = None, own: Collection[Shape] = (),
                  names: Collection[str] | None = None) -> None:
+        check_layouts(given)
         self.given = dict(given)
         self.picked: set[str] = set()
         self._used: set[str] = set()

@@ -74,7 +74,7 @@ def load(tree: Any, path: Path, *, map: Mapping[str, str] | NameMap | Path | Non
     Raises:
         MismatchError: Something is missing, unused, of another shape or dtype, or can't be told
             from something else; with all of it.
-        VariableTypeError: There are no values in the tree.
+        VariableTypeError: There are no values in the tree, or what ``layouts`` says isn't text.
         CheckpointError: The file can't be read. Nothing has changed.
 
     Example::

@@ -63,6 +63,7 @@ def save(tree: Any, prefix: Path, *, style: Style = "tf2", name: str = "",
         AmbiguousNamesError: Two values get one name.
         TensorNotFoundError: ``names`` has a name that the tree doesn't have.
         UnsupportedError: There is no such style.
+        VariableTypeError: What ``layouts`` says isn't text.
         VariableError: A value isn't at hand: it is traced, or was donated.
         DestinationExistsError: Something is there.
         StorageError: The system refuses.

@@ -12,6 +12,7 @@ from torch import nn
 
 from tfckpt.errors import TensorNotFoundError, UnsupportedError, nearest
 from tfckpt.torch.layers import see
+from tfckpt.train.allowing import check_layouts
 
 __all__ = ["choice_of", "set_layouts", "using_choices", "using_layouts"]
 
@@ -43,6 +44,7 @@ def set_layouts(module: nn.Module, layouts: Mapping[str, str]) -> None:
         TensorNotFoundError: There is no such module.
         UnsupportedError: It can't be this.
         FormatError: There is no such layout.
+        VariableTypeError: A name or a layout isn't text.
 
     Example:
         >>> net = nn.Sequential(nn.Conv2d(3, 8, 3), nn.Flatten(), nn.Linear(8 * 6 * 6, 10))
@@ -75,6 +77,7 @@ def using_choices(chosen: Mapping[nn.Module, str]) -> Iterator[None]:
 
 
 def _read(module: nn.Module, layouts: Mapping[str, str]) -> dict[nn.Module, str]:
+    check_layouts(layouts)
     named = dict(module.named_modules())
     chosen: dict[nn.Module, str] = {}
     for name, layout in layouts.items():

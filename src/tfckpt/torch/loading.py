@@ -61,6 +61,7 @@ def load(module: nn.Module, path: Path, *, map: NameMap | Path | None = None,  #
     Raises:
         MismatchError: Something is missing, unused, of another shape or dtype, or can't be told
             from something else; with all of it. Its ``report`` is the whole report.
+        VariableTypeError: It is no module, or what ``layouts`` says isn't text.
         VariableError: Whether a layer stands beside a flattened image can't be told.
         CheckpointError: The checkpoint can't be read. The module is as it was.
 

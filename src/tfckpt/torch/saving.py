@@ -50,6 +50,7 @@ def save(module: nn.Module, prefix: Path, *, style: Literal["tf1", "tf2"] = "tf2
         What was written: ``target`` is the prefix.
 
     Raises:
+        VariableTypeError: It is no module, or what ``layouts`` says isn't text.
         VariableError: Whether a layer stands beside a flattened image can't be told, or something
             has no value yet.
         MismatchError: The map doesn't cover the module's names.

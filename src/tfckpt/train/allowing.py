@@ -1,13 +1,14 @@
-"""What a load may leave out: all, nothing, or names that a regular expression finds."""
+"""What the options of a load may be: what it may leave out, words, names and layouts."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
-from tfckpt.errors import UnsupportedError
+from tfckpt.errors import UnsupportedError, VariableTypeError
 
-__all__ = ["allowance", "check_word"]
+__all__ = ["allowance", "check_layouts", "check_word"]
 
 
 def allowance(rule: bool | str, option: str) -> Callable[[str], bool]:
@@ -46,3 +47,25 @@ def check_word(option: str, got: object, known: tuple[str, ...]) -> None:
     if got not in known:
         raise UnsupportedError(f"there is no such {option}", expected=" or ".join(known),
                                got=str(got))
+
+
+def check_layouts(layouts: Mapping[Any, Any]) -> None:
+    """See that what is said of layers is text, and so are their names.
+
+    None isn't looked at: it says nothing.
+
+    Raises:
+        VariableTypeError: It isn't.
+
+    Example:
+        >>> check_layouts({"fc": "flattened(7,7)"})
+    """
+    for name, layout in layouts.items():
+        if not isinstance(name, str):
+            raise VariableTypeError("layouts has a name that isn't text",
+                                    expected="the name of a layer, such as '2'",
+                                    got=type(name).__name__)
+        if layout is not None and not isinstance(layout, str):
+            raise VariableTypeError("layouts has a layout that isn't text",
+                                    expected="the name of one, such as 'same'",
+                                    got=type(layout).__name__, tensor=name)
