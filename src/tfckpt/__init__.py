@@ -93,6 +93,7 @@ if TYPE_CHECKING:
     from tfckpt.train.partitioned import PartitionedVariable
     from tfckpt.train.reading import (
         CheckpointReader,
+        NewCheckpointReader,
         list_variables,
         load_checkpoint,
         load_variable,
@@ -137,6 +138,7 @@ __all__ = [
     "MatchError",
     "MissingDependencyError",
     "Module",
+    "NewCheckpointReader",
     "NoDependency",
     "NotACheckpointError",
     "Optimizer",
@@ -294,6 +296,7 @@ _LATER = {
     "tfckpt.train.partitioned": ("PartitionedVariable",),
     "tfckpt.train.reading": (
         "CheckpointReader",
+        "NewCheckpointReader",
         "list_variables",
         "load_checkpoint",
         "load_variable",

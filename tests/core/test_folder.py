@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from helpers import EXAMPLE, GOLDENS, copy_checkpoint
-from tfckpt.core.folder import find_newest_good, verify_folder, verify_path
+from tfckpt.core.folder import find_newest_good, verify_folder
 from tfckpt.core.plan import Plan, given_int64
+from tfckpt.core.verify import verify_path
 from tfckpt.core.writer import write_plan
 from tfckpt.errors import CheckpointNotFoundError, NotACheckpointError
 

@@ -6,7 +6,7 @@ import pytest
 
 import tfckpt
 from helpers import EXAMPLE, GOLDENS, copy_checkpoint, golden_truths
-from tfckpt.core.folder import verify_path
+from tfckpt.core.verify import verify_path
 from tfckpt.format.objectgraph import Attribute, Child, Node
 from tfckpt.format.table import parse_footer
 
@@ -310,3 +310,19 @@ def test_verifying_imports_no_numpy_unless_asked_for_values():
                               capture_output=True, text=True, check=True)
         assert done.stdout.splitlines()[-1].split()[0] == numpy
         assert numpy == "True" or done.stdout.splitlines()[-1].split()[1] == "False"
+
+
+def test_a_path_is_verified_also_if_what_is_there_does_not_open(tmp_path):
+    assert tfckpt.verify(EXAMPLE.parent, quick=True) == tfckpt.verify(tfckpt.open(EXAMPLE),
+                                                                      quick=True)
+    prefix = copy_checkpoint(EXAMPLE, tmp_path)
+    index = tmp_path / f"{EXAMPLE.name}.index"
+    index.write_bytes(index.read_bytes()[:-1])
+    with pytest.raises(tfckpt.FormatError), tfckpt.open(prefix) as source:
+        len(source)
+    report = tfckpt.verify(prefix)
+    assert not report.ok
+    assert [problem.error.message for problem in report.problems] == [
+        "not a table file: the magic number at its end is missing"]
+    with pytest.raises(tfckpt.CheckpointNotFoundError):
+        tfckpt.verify(tmp_path / "nowhere")

@@ -10,8 +10,8 @@ import tfckpt
 from helpers import GOLDENS, SHARED, needs_shared
 from tfckpt.cli.main import run
 from tfckpt.core.arrays import array_output
-from tfckpt.core.folder import verify_path
 from tfckpt.core.plan import Plan
+from tfckpt.core.verify import verify_path
 from tfckpt.core.writer_v1 import write_v1_plan
 from tfckpt.format.dtypes import dtype_named
 from tfckpt.format.table import table_of

@@ -42,3 +42,11 @@ def test_behaviour_4_a_folder_a_prefix_and_a_path_object_all_work():
     for path in (EXAMPLE, str(EXAMPLE), EXAMPLE.parent, f"file://{EXAMPLE}"):
         assert tfckpt.load_variable(path, "global_step:0") == 7
     assert tfckpt.latest_checkpoint(EXAMPLE.parent) == str(EXAMPLE)
+
+
+def test_scripts_of_tensorflow_1_open_a_reader_by_its_old_name():
+    reader = tfckpt.NewCheckpointReader(str(EXAMPLE))
+    assert reader.get_variable_to_shape_map() == dict(tfckpt.list_variables(EXAMPLE))
+    assert reader.get_tensor("global_step") == 7
+    with pytest.raises(tfckpt.CheckpointNotFoundError):
+        tfckpt.NewCheckpointReader(filepattern="nowhere/model.ckpt")

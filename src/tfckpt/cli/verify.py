@@ -14,8 +14,9 @@ from tfckpt.cli.options import (
     print_notes,
 )
 from tfckpt.cli.progress import progress_bar
-from tfckpt.core.folder import find_newest_good, verify_folder, verify_path
+from tfckpt.core.folder import find_newest_good, verify_folder
 from tfckpt.core.report import VerifyReport
+from tfckpt.core.verify import verify_path
 from tfckpt.report.json import folder_json, state_fix_json, verify_json
 from tfckpt.report.text import (
     render_leftovers,

@@ -1,4 +1,4 @@
-"""Verification by path: a checkpoint that may be damaged, or all of a folder's."""
+"""Verification of all checkpoints of a folder."""
 
 from __future__ import annotations
 
@@ -6,39 +6,14 @@ import os
 from collections.abc import Callable, Iterator
 
 from tfckpt.core.catalog import CatalogEntry, read_catalog
-from tfckpt.core.discovery import as_path, discover
-from tfckpt.core.plan import Progress, no_progress
-from tfckpt.core.recovery import open_damaged
+from tfckpt.core.discovery import as_path
 from tfckpt.core.report import FolderReport, Problem, VerifyReport
-from tfckpt.core.verify import verify
-from tfckpt.errors import CheckpointError, FormatError
+from tfckpt.core.verify import verify_path
+from tfckpt.errors import CheckpointError
 
-__all__ = ["find_newest_good", "verify_folder", "verify_path"]
+__all__ = ["find_newest_good", "verify_folder"]
 
 Tell = Callable[[VerifyReport], None]
-
-
-def verify_path(path: str | os.PathLike[str], *, quick: bool = False, nan: bool = False,
-                jobs: int | None = None, progress: Progress = no_progress
-                ) -> tuple[VerifyReport, tuple[str, ...]]:
-    """Verify the checkpoint that a path means; see `verify`.
-
-    Returns:
-        What was found, and what was corrected in the path or guessed of a damaged index.
-
-    Raises:
-        CheckpointNotFoundError: Nothing is there; the error names what is beside it.
-        NotACheckpointError: It is a file of another kind; the error says which.
-        UnsupportedError: It asks for a newer reader.
-    """
-    found = discover(path)
-    try:
-        with open_damaged(path) as source:
-            report = verify(source, quick=quick, nan=nan, jobs=jobs, progress=progress)
-            return report, source.notes
-    except FormatError as error:  # not even its header makes sense
-        return VerifyReport(found.prefix, problems=(Problem(error),), quick=quick,
-                            index_whole=False), found.notes
 
 
 def verify_folder(path: str | os.PathLike[str], *, quick: bool = False, nan: bool = False,

@@ -15,14 +15,17 @@ Each step goes on where the one before found damage, so that all of it is named 
 
 from __future__ import annotations
 
+import os
+
 from tfckpt.core.bundle import BundleSource, check_size
 from tfckpt.core.checksums import Checked, check_tensors, usable_cores
 from tfckpt.core.collection import no_collection
 from tfckpt.core.coverage import ShardCheck, check_shard, other_files
+from tfckpt.core.discovery import discover
 from tfckpt.core.graphcheck import check_graph_keys
 from tfckpt.core.index import Entry
 from tfckpt.core.plan import Progress, no_progress
-from tfckpt.core.recovery import RecoveredSource, legible_names
+from tfckpt.core.recovery import RecoveredSource, legible_names, open_damaged
 from tfckpt.core.report import Problem, ValueCount, VerifyReport
 from tfckpt.core.residue import residue_of
 from tfckpt.core.sliced import check_cover, whole
@@ -34,19 +37,20 @@ from tfckpt.format.objectgraph import OBJECT_GRAPH_KEY
 from tfckpt.format.recovery import is_whole
 from tfckpt.storage.local import read_file
 
-__all__ = ["check_sizes", "verify"]
+__all__ = ["check_sizes", "verify", "verify_path"]
 
 _MOST_READ = 4  # times the size of a data file; more is no checkpoint but an attack
 
 
-def verify(source: Source, *, quick: bool = False, nan: bool = False, jobs: int | None = None,
-           progress: Progress = no_progress) -> VerifyReport:
-    """Check every checksum and size of an opened checkpoint, and collect what is wrong.
+def verify(source: str | os.PathLike[str] | Source, *, quick: bool = False, nan: bool = False,
+           jobs: int | None = None, progress: Progress = no_progress) -> VerifyReport:
+    """Check every checksum and size of a checkpoint, and collect what is wrong.
 
     Each thread keeps a few MiB in memory, whatever the tensors' sizes.
 
     Args:
-        source: The checkpoint.
+        source: The checkpoint, opened, or its path: prefix, any of its files, or folder. By its
+            path it may be so damaged that it doesn't open.
         quick: Compare only sizes, which takes milliseconds.
         nan: Count NaN and Inf too, in tensors of floating point.
         jobs: How many threads may read; by default as many as there are cores.
@@ -54,11 +58,12 @@ def verify(source: Source, *, quick: bool = False, nan: bool = False, jobs: int 
 
     Example:
         >>> import tfckpt
-        >>> with tfckpt.open("examples/tf1") as source:
-        ...     report = tfckpt.verify(source)
+        >>> report = tfckpt.verify("examples/tf1")
         >>> report.ok, report.n_tensors, report.damaged
         (True, 21, ())
     """
+    if not isinstance(source, Source):
+        return verify_path(source, quick=quick, nan=nan, jobs=jobs, progress=progress)[0]
     if not isinstance(source, BundleSource):
         if not isinstance(source, V1Source):
             raise UnsupportedError(f"{source.format} has no checksums that could be verified",
@@ -78,6 +83,29 @@ def verify(source: Source, *, quick: bool = False, nan: bool = False, jobs: int 
             check.tensors(shards, usable_cores() if jobs is None else jobs, nan, progress)
             check.object_graph()
         return check.report(shards, quick=quick, nan=nan and not quick)
+
+
+def verify_path(path: str | os.PathLike[str], *, quick: bool = False, nan: bool = False,
+                jobs: int | None = None, progress: Progress = no_progress
+                ) -> tuple[VerifyReport, tuple[str, ...]]:
+    """Verify the checkpoint that a path means; see `verify`.
+
+    Returns:
+        What was found, and what was corrected in the path or guessed of a damaged index.
+
+    Raises:
+        CheckpointNotFoundError: Nothing is there; the error names what is beside it.
+        NotACheckpointError: It is a file of another kind; the error says which.
+        UnsupportedError: It asks for a newer reader.
+    """
+    found = discover(path)
+    try:
+        with open_damaged(path) as source:
+            report = verify(source, quick=quick, nan=nan, jobs=jobs, progress=progress)
+            return report, source.notes
+    except FormatError as error:  # not even its header makes sense
+        return VerifyReport(found.prefix, problems=(Problem(error),), quick=quick,
+                            index_whole=False), found.notes
 
 
 def check_sizes(source: BundleSource) -> tuple[Problem, ...]:

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 
 from tfckpt.core.catalog import locate, same_path
 from tfckpt.core.discovery import STATE_FILE, as_path
-from tfckpt.core.folder import verify_path
 from tfckpt.core.report import StateFix, VerifyReport
+from tfckpt.core.verify import verify_path
 from tfckpt.errors import CheckpointError, CheckpointNotFoundError, UnsupportedError, located
 from tfckpt.format.state import CheckpointState, encode_state, parse_state
 from tfckpt.storage.local import is_file, read_file

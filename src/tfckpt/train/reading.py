@@ -14,7 +14,8 @@ from tfckpt.core.opening import open_source
 from tfckpt.core.source import Source
 from tfckpt.format.dtypes import DType
 
-__all__ = ["CheckpointReader", "list_variables", "load_checkpoint", "load_variable"]
+__all__ = ["CheckpointReader", "NewCheckpointReader", "list_variables", "load_checkpoint",
+           "load_variable"]
 
 Path = str | os.PathLike[str]
 
@@ -74,6 +75,20 @@ def load_checkpoint(ckpt_dir_or_file: Path) -> CheckpointReader:
         [3, 4]
     """
     return CheckpointReader(open_source(ckpt_dir_or_file))
+
+
+def NewCheckpointReader(  # noqa: N802 - TensorFlow 1's name of it, in tf.compat.v1.train too
+        filepattern: Path) -> CheckpointReader:
+    """Open a checkpoint for reading by name, as scripts of TensorFlow 1 do.
+
+    Args:
+        filepattern: As for `load_checkpoint`; no character in it is a wildcard.
+
+    Example:
+        >>> NewCheckpointReader("examples/tf1/model.ckpt-7").has_tensor("dense/kernel")
+        True
+    """
+    return load_checkpoint(filepattern)
 
 
 def list_variables(ckpt_dir_or_file: Path) -> list[tuple[str, list[int]]]:
