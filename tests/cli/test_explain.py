@@ -106,6 +106,43 @@ Paste the whole message: the line that tells the cause is often in the middle.
     assert json.loads(tool("explain", "--json", "xyzzy")[1]) == {"name": None, "nearest": []}
 
 
+@pytest.mark.parametrize(("part", "name"), [
+    ("not an sstable", "not-an-sstable"),
+    ("Data loss: not an sstable", "not-an-sstable"),
+    ("Nothing except the root object matched a checkpointed value.", "nothing-but-root"),
+    ("ValueError: You are trying to restore a checkpoint from a legacy Keras optimizer",
+     "keras-legacy-optimizer"),
+    ("No OpKernel was registered to support Op 'TPUReplicatedInput'", "op-kernel"),
+    ("A total of 3 objects could not be loaded", "keras-objects-not-loaded"),
+    ("File format not supported", "keras3-tf-weights"),
+    ("Couldn't match files for checkpoint", "state-file-is-stale"),
+])
+def test_a_part_of_a_message_is_enough_if_no_other_message_has_it(part, name):
+    found = find_explanation(part)
+    assert (found.explanation.name, found.facts) == (name, {})
+
+
+@pytest.mark.parametrize("text", ["not found in checkpoint", "is not found in", "the checkpoint",
+                                  "Op TPUReplicatedInput", ""])
+def test_a_part_of_several_messages_or_of_few_words_explains_nothing(text):
+    assert find_explanation(text) is None
+
+
+def test_a_part_without_names_is_not_held_against_a_checkpoint(tool):
+    _, out, _ = tool("explain", "Assign requires shapes of both tensors to match", EXAMPLE)
+    assert here(out) == (MAY, "The part of the message that names the tensor or its shape tells"
+                              " more: paste all of it.")
+
+
+def test_weights_that_keras_3_refuses_are_led_to_keras_3(tool):
+    _, out, _ = tool("explain", "File format not supported: filepath=old/ckpt. Keras 3 only"
+                                " supports V3 `.keras` files", EXAMPLE)
+    assert out.splitlines()[-3:-1] == [
+        f"try:   tfckpt convert {EXAMPLE} --to keras --model MODULE:FUNCTION -o NEW.weights.h5",
+        f"       tfckpt convert {EXAMPLE} --like FRESH.weights.h5 -o NEW.weights.h5"]
+    assert "tfckpt.keras.load_weights(model, path)" in out
+
+
 def test_a_traceback_from_standard_input(tool, monkeypatch):
     traceback = """\
 Traceback (most recent call last):

@@ -31,6 +31,7 @@ _SLOT = re.compile(
     r"(/(Adam\w*|Momentum|RMSProp(_\d)?|Adagrad\w*|Adadelta(_\d)?|Ftrl(_\d)?|adam_[mv]"
     r"|\.OPTIMIZER_SLOT/.*)|beta[12]_power(_\d+)?)$")
 _PART = re.compile(r"(.+)/part_\d+")
+_BY_FACTS = ("dtype", "key", "shape")  # looks that have nothing to look for without facts
 
 
 class Diagnosis(NamedTuple):
@@ -74,11 +75,19 @@ def diagnose(look: str, facts: Facts, path: str) -> Diagnosis:
             raise
         return _answer(True, *str(error).splitlines())
     with source:
-        try:
-            found = _OF_SOURCES[look](source, facts)
-        except TensorNotFoundError:
-            found = _of_key(source, facts)
+        if look in _BY_FACTS and not facts:
+            found = _answer(None, "The part of the message that names the tensor or its shape tells"
+                                  " more: paste all of it.")
+        else:
+            found = _of_source(look, source, facts)
         return found._replace(prefix=source.prefix, lines=(*source.notes, *found.lines))
+
+
+def _of_source(look: str, source: Source, facts: Facts) -> Diagnosis:
+    try:
+        return _OF_SOURCES[look](source, facts)
+    except TensorNotFoundError:
+        return _of_key(source, facts)
 
 
 def _at_path(facts: Facts, path: str) -> Diagnosis:

@@ -21,14 +21,15 @@ _INTRODUCTION = """\
 
 What TensorFlow 1.15 to 2.21 and Keras 2 and 3 say when a checkpoint doesn't load, word for word,
 what it means, and what helps. Words in CAPITALS differ from case to case; … stands for what is left
-out. `tfckpt explain "TEXT" CKPT` finds a message in this table, in a whole traceback too, and looks
-at the checkpoint to say whether the cause applies.
+out. `tfckpt explain "TEXT" CKPT` finds a message in this table, in a whole traceback too or from a
+part of it, and looks at the checkpoint to say whether the cause applies.
 
 This page is made from `src/tfckpt/report/explanations.py` by `python tools/make_errors_page.py`."""
 _WIDTH = 100
 _LONGEST = 100_000  # of a text, from its end, where a log has the error
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 _PIECE = re.compile(r"(\{\w+\}|`[^`]*`|\s+|…)")
+_LEAST_PART = 3  # words of a message; fewer are in many sentences
 # A value is one line, which messages are wrapped in by what prints them.
 _END = r"(?=\s*(?:\[\[|\[Op:|\n|['\"]?\s*$))"
 
@@ -50,6 +51,8 @@ class Match(NamedTuple):
 def find_explanation(text: str) -> Match | None:
     """The explanation of the most telling message in a text, or None if it has none that is known.
 
+    A text may also be a part of a message, if it is a part of no other.
+
     Example:
         >>> found = find_explanation("NotFoundError: Key a/b not found in checkpoint [Op:X]")
         >>> found.explanation.name, found.facts
@@ -64,7 +67,28 @@ def find_explanation(text: str) -> Match | None:
             if found:
                 return Match(explanation, known, {name: value.strip() for name, value
                                                   in found.groupdict().items() if value})
-    return None
+    return _find_by_part(text)
+
+
+def _find_by_part(text: str) -> Match | None:
+    """The only explanation of messages that have these words in a row."""
+    part = re.findall(r"\w+", re.sub(r"^\s*[\w.]+(?:Error|Warning):", "", text).lower())
+    found = [Match(explanation, known, {}) for explanation in EXPLANATIONS
+             for known in explanation.texts if _has_part(_sequence(known), part)]
+    return found[0] if len({match.explanation.name for match in found}) == 1 else None
+
+
+def _has_part(words: tuple[str, ...], part: list[str]) -> bool:
+    """Whether the words of a message have a part in a row; "" is a word that differs."""
+    return any(sum(map(bool, words[start:start + len(part)])) >= _LEAST_PART
+               and all(word in ("", own) for word, own in zip(words[start:], part, strict=False))
+               for start in range(len(words) - len(part) + 1))
+
+
+@cache
+def _sequence(known: str) -> tuple[str, ...]:
+    """The words of a message, "" for each that differs from case to case."""
+    return tuple(re.findall(r"\w+|(?=\x00)", _PLACEHOLDER.sub("\x00", known.lower())))
 
 
 def _words(text: str) -> set[str]:

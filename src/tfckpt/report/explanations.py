@@ -288,9 +288,12 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "Keras 3 (TensorFlow 2.16 and later) no longer reads weights in the TensorFlow format, the"
         " files .index and .data-* that Keras 2 wrote with save_weights, and no SavedModel. The"
         " weights are whole, and any program that reads checkpoints gets them out.",
-        "Have a .weights.h5 that the Keras 3 model saved filled with these values. Or load them"
-        " once with tf_keras (pip install tf_keras; TF_USE_LEGACY_KERAS=1) and save .weights.h5.",
-        ("tfckpt ls CKPT", "tfckpt convert CKPT --like FRESH.weights.h5 -o NEW.weights.h5"),
+        "In Python, tfckpt.keras.load_weights(model, path) gives them to the Keras 3 model, and"
+        " says which went where. As a command, give a function of yours that makes the model, or"
+        " the model.json that to_json() of the old one gave; --like takes a .weights.h5 that the"
+        " Keras 3 model saved.",
+        ("tfckpt convert CKPT --to keras --model MODULE:FUNCTION -o NEW.weights.h5",
+         "tfckpt convert CKPT --like FRESH.weights.h5 -o NEW.weights.h5"),
         "keras"),
     Explanation(
         "keras3-filename",
@@ -309,7 +312,8 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         " slots of each variable, the new ones in one list.",
         "Convert the state, or use tf.keras.optimizers.legacy.Adam (or the like). To use only the"
         " model, strip the checkpoint.",
-        ("tfckpt convert CKPT --to keras2 -o OUT", "tfckpt strip CKPT -o OUT"), "optimizer"),
+        ("tfckpt convert CKPT --to keras2 -o OUT", "tfckpt convert CKPT --to keras3 -o OUT",
+         "tfckpt strip CKPT -o OUT"), "optimizer"),
     Explanation(
         "keras-saved-model-prior",
         ("SavedModel saved prior to TF 2.5 detected when loading Keras model. Please ensure that"
