@@ -272,6 +272,30 @@ def test_wrong_usage_has_status_2(tool, arguments):
     assert tool(*arguments)[0] == 2
 
 
+@pytest.mark.parametrize(("arguments", "said"), [
+    # As the rename script that many projects copied is called: PATH is missing, too.
+    (["rename", "--checkpoint_dir=a", "--replace_from=b", "--replace_to", "c", "--dry_run"],
+     "there is no --checkpoint-dir: the checkpoint stands alone, as in tfckpt rename PATH;"
+     " there is no --replace-from: it is --replace FROM=TO;"
+     " there is no --replace-to: it is --replace FROM=TO"),
+    (["ls", "a", "--tensor_name", "b"],
+     "there is no --tensor-name: tfckpt show PATH KEY shows one tensor"),
+    (["ls", "a", "--replace_from=b"], "there is no --replace-from"),
+    (["average", "a", "--num_last_checkpoints", "5"],
+     "there is no --num-last-checkpoints: it is --last N"),
+    (["strip", "a", "--output_dir", "b"], "there is no --output-dir: it is -o DST"),
+    (["match", "a", "--against", "b", "--ignore-optimizer"],
+     "there is no --ignore-optimizer: the optimizer's state counts only with --everything"),
+    (["verify", "a", "--latest"], "there is no --latest; did you mean --latest-good?"),
+    (["ls", "a", "--nonsense", "--", "--b"], "there is no --nonsense"),
+])
+def test_an_option_that_is_not_there_is_told_by_the_command_itself(tool, arguments, said):
+    status, out, err = tool(*arguments)
+    assert (status, out) == (2, "")
+    assert err.startswith(f"usage: tfckpt {arguments[0]} ")
+    assert err.splitlines()[-1] == f"tfckpt {arguments[0]}: error: {said}"
+
+
 @pytest.mark.parametrize("command", ["inspect", "ls", "show", "verify", "convert"])
 def test_every_command_has_help_with_examples(tool, command):
     status, out, _ = tool(command, "--help")
@@ -282,6 +306,8 @@ def test_every_command_has_help_with_examples(tool, command):
 def test_aliases_and_underscores(tool):
     assert tool("info", EXAMPLE)[1] == tool("inspect", EXAMPLE)[1]
     assert tool("validate", EXAMPLE)[0] == 0
+    assert tool("diff", EXAMPLE, EXAMPLE, "--skip_optimizer") == tool(
+        "diff", EXAMPLE, EXAMPLE, "--ignore-optimizer")
 
 
 def tfckpt(*arguments, **options):

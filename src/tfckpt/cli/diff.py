@@ -48,7 +48,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--rtol", type=_tolerance, metavar="X",
                         help="likewise, as a share of the larger one")
     parser.add_argument("--equal-nan", action="store_true", help="any NaN equals any other")
-    parser.add_argument("--ignore-optimizer", action="store_true",
+    parser.add_argument("--ignore-optimizer", "--skip-optimizer", action="store_true",
                         help="leave out slots and the like, told by structure")
     parser.add_argument("--ignore-dtype", action="store_true",
                         help="equal values are the same in any dtype")

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from tfckpt.cli.options import print_error
+from tfckpt.cli.unknown import CommandParser
 from tfckpt.errors import CheckpointError
 
 __all__ = ["main", "run"]
@@ -40,7 +41,8 @@ def _parser(command: str | None) -> argparse.ArgumentParser:
         prog="tfckpt", description=_DESCRIPTION, epilog=_EPILOG, allow_abbrev=False,
         formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--version", action="store_true", help="show the version and exit")
-    subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", dest="command")
+    subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", dest="command",
+                                       parser_class=CommandParser)
     for name in _COMMANDS if command is None else (command,):
         module = import_module(f"tfckpt.cli.{name}")
         words = str(module.__doc__).partition(": ")[2].strip().rstrip(".")
