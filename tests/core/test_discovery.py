@@ -142,14 +142,36 @@ def test_behaviour_2_missing_things_are_named(tmp_path):
         "A checkpoint is a file ending in .index beside one or more .data-* files.")
 
 
-def test_a_missing_index_is_named(tf1):
+@pytest.mark.parametrize("given", ["prefix", "data", "folder"])
+def test_a_missing_index_is_named(tf1, given):
     os.unlink(tf1 + ".index")
+    state = os.path.join(os.path.dirname(tf1), "checkpoint")
+    if os.path.exists(state):
+        os.unlink(state)
     with pytest.raises(CheckpointNotFoundError) as caught:
-        tfckpt.open(tf1)
+        tfckpt.open({"prefix": tf1, "data": tf1 + ".data-00000-of-00001",
+                     "folder": os.path.dirname(tf1)}[given])
     assert str(caught.value) == (
         "the index of this checkpoint is missing; without it the data can't be read"
         f" (file {tf1}.index)\n"
         "There is model.ckpt-7.data-00000-of-00001; look for the index where it came from.")
+
+
+def test_folders_below_that_hold_checkpoints_are_named(tf1, tmp_path):
+    runs = tmp_path / "runs"
+    (runs / "empty").mkdir(parents=True)
+    (runs / "notes.txt").write_text("none")
+    exported = runs / "saved" / "variables"
+    exported.mkdir(parents=True)
+    for name, there in (("a b", "model.ckpt-7"), ("saved/variables", "variables")):
+        (runs / name).mkdir(exist_ok=True)
+        for ending in (".index", ".data-00000-of-00001"):
+            os.link(tf1 + ending, runs / name / (there + ending))
+    with pytest.raises(CheckpointNotFoundError) as caught:
+        tfckpt.open(runs)
+    assert str(caught.value) == (
+        f"the folder holds no checkpoint and no SavedModel (file {runs})\n"
+        f"Folders in it hold some: {runs}/a b, {runs}/saved.")
 
 
 OTHERS = {
@@ -162,10 +184,9 @@ OTHERS = {
                    " convert FILE --to keras those of Keras 2 for a model of Keras 3."),
     "weights.pkl": (pickle.dumps({"a": 1}), "this is a Python pickle, not a TensorFlow checkpoint"
                     " (file {})\nOpening one runs the code in it; tfckpt never does."),
-    "m.data-00000-of-00001": (b"\1\2\3\x99" * 9, "this is a data shard of a checkpoint, not a"
-                              " TensorFlow checkpoint (file {})\nGive the prefix instead: {}"),
     "m.meta": (b"\n\xff\x01" + bytes(9), "this is a TF1 graph (MetaGraphDef), not a TensorFlow"
-               " checkpoint (file {})\nGive the prefix instead: {}"),
+               " checkpoint (file {})\nIt has no values; they are in files beside it, and {}.index"
+               " is missing."),
     "m.ckpt": (b"", "this is an empty file, not a TensorFlow checkpoint (file {})\n"
                "It was probably cut off while it was written or copied."),
     "odd": (b"\x01\x02\x03\x04\xf5",
@@ -181,7 +202,7 @@ def test_other_files_are_named_as_what_they_are(tmp_path, name):
     file.write_bytes(data)
     with pytest.raises(NotACheckpointError) as caught:
         tfckpt.open(file)
-    prefix = str(file).removesuffix(".data-00000-of-00001").removesuffix(".meta")
+    prefix = str(file).removesuffix(".meta")
     assert message.format(file, prefix) == str(caught.value)
 
 

@@ -123,6 +123,8 @@ def _discover_by_file(file: str) -> Found:
     if named is not None and kind is not None and kind.what == "a text file" \
             and file.endswith(".index.json"):
         return Found(file, format=named.name)
+    if kind is not None and kind.what == "a data shard of a checkpoint" and data is not None:
+        raise _index_missing(data.prefix, name)  # its prefix would only lead to this, too
     raise _not_a_checkpoint(file, head, kind)
 
 
@@ -131,7 +133,12 @@ def _not_a_checkpoint(file: str, head: bytes, kind: Kind | None) -> CheckpointEr
         return NotACheckpointError("this is not a TensorFlow checkpoint, and nothing tells what"
                                    " it is", file=file, offset=0, got=f"bytes {head[:8].hex(' ')}")
     prefixes = beside(file)
-    hints = [kind.hint] if kind.hint else []
+    graph_of = parse_meta_name(file)
+    hint = kind.hint
+    if graph_of is not None and kind.what.startswith("a TF1 graph"):
+        hint = (f"It has no values; they are in files beside it, and {index_name(graph_of)} is"
+                " missing.")
+    hints = [hint] if hint else []
     if prefixes:
         hints.append(f"Checkpoints beside it: {', '.join(prefixes[:5])}.")
     return NotACheckpointError(f"this is {kind.what}, not a TensorFlow checkpoint", file=file,
@@ -172,9 +179,29 @@ def _discover_in_folder(folder: str) -> Found:
     other = _other_folder(folder)
     if other is not None:
         return other
+    for name in list_folder(folder):
+        data = parse_data_name(name)
+        if data is not None:
+            raise _index_missing(os.path.join(folder, data.prefix), name)
+    below = _holding_folders(folder)
     raise CheckpointNotFoundError(
         "the folder holds no checkpoint and no SavedModel", file=folder,
-        hint="A checkpoint is a file ending in .index beside one or more .data-* files.")
+        hint=f"Folders in it hold some: {', '.join(below[:10])}." if below else
+        "A checkpoint is a file ending in .index beside one or more .data-* files.")
+
+
+def _holding_folders(folder: str) -> list[str]:
+    """The folders right below this one in which there is a checkpoint or a SavedModel."""
+    paths = [os.path.join(folder, name) for name in list_folder(folder)]
+    return [path for path in paths
+            if beside(os.path.join(path, "")) or is_file(os.path.join(path, STATE_FILE))
+            or is_file(index_name(os.path.join(path, "variables", "variables")))]
+
+
+def _index_missing(prefix: str, shard: str) -> CheckpointNotFoundError:
+    return CheckpointNotFoundError(
+        "the index of this checkpoint is missing; without it the data can't be read",
+        file=index_name(prefix), hint=f"There is {shard}; look for the index where it came from.")
 
 
 def _other_folder(folder: str) -> Found | None:
@@ -219,10 +246,7 @@ def _discover_missing(path: str) -> Found:
                                       file=path)
     shards = [n for n in list_folder(folder) if n.startswith(name + ".data-")]
     if shards:
-        raise CheckpointNotFoundError(
-            "the index of this checkpoint is missing; without it the data can't be read",
-            file=index_name(path), hint=f"There is {shards[0]}; look for the index where it"
-                                        " came from.")
+        raise _index_missing(path, shards[0])
     prefixes = beside(path)
     steps = [p for p in prefixes if re.fullmatch(re.escape(path) + r"-\d+", p)]
     near = steps or nearest(path, prefixes)
