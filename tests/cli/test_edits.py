@@ -186,3 +186,19 @@ def test_wrong_usage_ends_with_2(tool, arguments, message):
     status, out, err = tool(*arguments)
     assert (status, out) == (2, "")
     assert message in err
+
+
+@pytest.mark.parametrize("arguments", [
+    ["strip"], ["select", "--keep", "dense"], ["cast", "--dtype", "float16"],
+    ["rename", "--replace", "kernel=weights"], ["merge"], ["reshard", "--shards", "2"],
+    ["salvage"], ["average"]], ids=lambda arguments: arguments[0])
+def test_an_edit_does_not_call_a_checkpoint_as_a_file_of_another_format(tool, tmp_path, arguments):
+    # It wrote m.safetensors.index, and exit status 0 said that all was well.
+    target = tmp_path / "m.safetensors"
+    status, out, err = tool(*arguments, EXAMPLE, "-o", target)
+    assert (status, out) == (2, "")
+    assert err.splitlines()[-1] == (
+        f"tfckpt {arguments[0]}: error: argument -o/--output: {target} is no prefix of a"
+        " checkpoint, which this command writes; give one, and make a safetensors file of it with:"
+        " tfckpt convert")
+    assert list(tmp_path.iterdir()) == []

@@ -6,19 +6,25 @@ import re
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 
 from tfckpt.cli.options import add_json, print_json, print_lines, print_notes
+from tfckpt.core.files.table import format_of_path
 from tfckpt.core.report import ConvertReport
 from tfckpt.report.json import convert_json
 from tfckpt.report.text import render_convert, render_plan
 
-__all__ = ["add_data", "add_edit_arguments", "add_write_arguments", "note_size", "pattern",
-           "print_edit"]
+__all__ = ["add_data", "add_edit_arguments", "add_output", "add_write_arguments",
+           "checkpoint_prefix", "note_size", "pattern", "print_edit"]
 
 
 def add_edit_arguments(parser: ArgumentParser) -> None:
     """``-o``, ``--overwrite``, ``--dry-run``, ``-v`` and ``--json``."""
-    parser.add_argument("-o", "--output", required=True, metavar="DST",
-                        help="prefix of the result, used exactly as given")
+    add_output(parser)
     add_write_arguments(parser)
+
+
+def add_output(parser: ArgumentParser) -> None:
+    """``-o``."""
+    parser.add_argument("-o", "--output", required=True, metavar="DST", type=checkpoint_prefix,
+                        help="prefix of the result, used exactly as given")
 
 
 def add_write_arguments(parser: ArgumentParser) -> None:
@@ -37,6 +43,16 @@ def add_data(parser: ArgumentParser) -> None:
     parser.add_argument("--data", default="link", choices=["link", "copy", "pack"],
                         help="link the data files (the default), copy them, or pack what is kept"
                              " of them into a new one")
+
+
+def checkpoint_prefix(text: str) -> str:
+    """Where a checkpoint is written, as the type of an argument."""
+    file_format = format_of_path(text)
+    if file_format is None:
+        return text
+    # Nobody who says m.safetensors expects m.safetensors.index.
+    raise ArgumentTypeError(f"{text} is no prefix of a checkpoint, which this command writes; give"
+                            f" one, and make a {file_format.name} file of it with: tfckpt convert")
 
 
 def pattern(text: str) -> str:

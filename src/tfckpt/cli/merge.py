@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from argparse import SUPPRESS, ArgumentParser, ArgumentTypeError, Namespace
 
+from tfckpt.cli.edits import add_output
 from tfckpt.cli.options import add_json, print_json, print_lines, print_notes
 from tfckpt.cli.progress import progress_bar
 from tfckpt.convert.merge import merge
@@ -33,8 +34,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("paths", metavar="SRC", nargs="+",
                         help="a checkpoint: its prefix, any of its files, or the folder it is in;"
                              " or a folder of parts")
-    parser.add_argument("-o", "--output", required=True, metavar="DST",
-                        help="prefix of the result, used exactly as given")
+    add_output(parser)
     for n in range(1, _MOST_PREFIXES + 1):
         parser.add_argument(f"--prefix-{n}", metavar="P", help=SUPPRESS if n > 2 else
                             f"put P before the names of the {('first', 'second')[n - 1]} SRC")

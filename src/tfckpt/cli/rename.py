@@ -6,7 +6,7 @@ from argparse import Action, ArgumentParser, Namespace
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from tfckpt.cli.edits import add_data, pattern
+from tfckpt.cli.edits import add_data, checkpoint_prefix, pattern
 from tfckpt.cli.options import add_json, add_path, print_json, print_lines, print_notes
 from tfckpt.cli.progress import progress_bar
 from tfckpt.convert.rename import rename
@@ -56,7 +56,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     """Declare the command's arguments."""
     add_path(parser)
     target = parser.add_mutually_exclusive_group(required=True)
-    target.add_argument("-o", "--output", metavar="DST",
+    target.add_argument("-o", "--output", metavar="DST", type=checkpoint_prefix,
                         help="prefix of the result, used exactly as given")
     target.add_argument("--in-place", action="store_true",
                         help="put the result in the place of PATH; needs --backup")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 
-from tfckpt.cli.edits import add_write_arguments
+from tfckpt.cli.edits import add_output, add_write_arguments
 from tfckpt.cli.options import print_json, print_lines, print_notes
 from tfckpt.cli.progress import progress_bar
 from tfckpt.convert.reshard import parse_size, parse_split, reshard
@@ -32,8 +32,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument("path", metavar="SRC", help="a checkpoint: its prefix, any of its files,"
                                                     " or the folder it is in")
-    parser.add_argument("-o", "--output", required=True, metavar="DST",
-                        help="prefix of the result, used exactly as given")
+    add_output(parser)
     sizes = parser.add_mutually_exclusive_group()
     sizes.add_argument("--shards", type=int, metavar="N",
                        help="spread whole tensors evenly over N data files")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 
+from tfckpt.cli.edits import add_output
 from tfckpt.cli.options import add_jobs, add_json, print_json, print_lines, print_notes
 from tfckpt.cli.progress import progress_bar
 from tfckpt.convert.salvage import salvage
@@ -30,8 +31,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument("path", metavar="SRC", help="a checkpoint: its prefix, any of its files,"
                                                     " or the folder it is in")
-    parser.add_argument("-o", "--output", required=True, metavar="DST",
-                        help="prefix of the result, used exactly as given")
+    add_output(parser)
     parser.add_argument("--data", default="link", choices=["link", "copy"],
                         help="link the data files (the default), or copy them")
     parser.add_argument("--overwrite", action="store_true",
