@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tfckpt.core.collection import no_collection
 from tfckpt.core.discovery import STATE_FILE, as_path
@@ -22,31 +22,14 @@ from tfckpt.errors import (
     UnsupportedError,
     VariableError,
 )
-from tfckpt.format.objectgraph import OBJECT_GRAPH_KEY
-from tfckpt.train.adapters import assign_all, tree_of, using_session
+from tfckpt.train.adapters import tree_of, using_session
 from tfckpt.train.fetching import open_for_objects, read_values
-from tfckpt.train.graphview import Stored
-from tfckpt.train.loadreport import (
-    MOST_SHOWN,
-    LoadReport,
-    Mismatch,
-    Missing,
-    RestoreError,
-    nearest_keys,
-)
-from tfckpt.train.objects import PythonState
-from tfckpt.train.partitioned import PartitionedVariable
 from tfckpt.train.pending import PendingSave
 from tfckpt.train.retention import Retention
-from tfckpt.train.standins import LiveObject
+from tfckpt.train.savervalues import find_entries, give_values
 from tfckpt.train.steps import step_of
 from tfckpt.train.storednames import StoredNames
-from tfckpt.train.values import as_array
-from tfckpt.train.variables import Variable
 from tfckpt.train.varlist import all_variables, by_name, plan_names, stored_under
-
-if TYPE_CHECKING:
-    import numpy as np
 
 __all__ = ["Saver"]
 
@@ -314,7 +297,7 @@ class Saver:
         items = [item for name, value in values.items() for item in stored_under(name, value)]
         with open_for_objects(save_path) as source:
             names = StoredNames(source)
-            entries = self._find(items, names)
+            entries = find_entries(items, names, reshape=self._reshape)
             ordered = sorted(items, key=lambda item: _place(entries[item.key]))
             read = read_values(source, [(entries[item.key], item.owner) for item in ordered])
             arrays = {item.key: value for item, value in zip(ordered, read, strict=True)}
@@ -323,89 +306,8 @@ class Saver:
                 f"the checkpoint has {len(keys)} variables named {name!r}, and TensorFlow takes the"
                 f" last: {', '.join(keys)}", CheckpointWarning, stacklevel=2)
         with using_session(sess):
-            _give(items, arrays, {id(value): name for name, value in values.items()})
-
-    def _find(self, items: list[Stored], names: StoredNames) -> dict[str, Entry]:
-        """What each value is restored from.
-
-        Raises:
-            RestoreError: Something is missing or differs.
-        """
-        found: dict[str, Entry] = {}
-        missing: list[Missing] = []
-        mismatched: list[Mismatch] = []
-        for item in items:
-            entry = names.entry(item.key)
-            if entry is None:
-                near = nearest_keys(item.key, names.all) if len(missing) < MOST_SHOWN else ()
-                missing.append(Missing(item.key, _what(item), near))
-                continue
-            found[item.key] = entry
-            if not self._fits(item, entry):
-                mismatched.append(Mismatch(item.key, _what(item),
-                                           f"{entry.dtype} {list(entry.shape)}"))
-        if not missing and not mismatched:
-            return found
-        differing = {item.name for item in mismatched}
-        taken = {entry.key for entry in found.values()}
-        report = LoadReport(tuple(key for key in found if key not in differing), tuple(missing),
-                            tuple(key for key in names.index
-                                  if key not in taken and key != OBJECT_GRAPH_KEY),
-                            tuple(mismatched))
-        wrong = ((len(missing), "variables are not in the checkpoint"),
-                 (len(mismatched), "variables differ from the checkpoint's in shape or dtype"))
-        raise RestoreError(", ".join(f"{count} {what}" for count, what in wrong if count),
-                           report=report, file=names.prefix, hint="Nothing was loaded.")
-
-    def _fits(self, item: Stored, entry: Entry) -> bool:
-        value = item.value
-        if not isinstance(value, (Variable, PartitionedVariable)):
-            # What a function would compute isn't asked: a restore must not compute it.
-            return (callable(value) or isinstance(item.owner, LiveObject)
-                    or as_array(value)[1] == entry.dtype)
-        if entry.dtype != value.dtype:
-            return False
-        if value is not item.owner:  # the object that has it decides what becomes of it
-            return True
-        return value.accepts(entry.shape) or (
-            self._reshape and isinstance(value, Variable)
-            and value.array.size == entry.n_elements)
-
-
-def _what(item: Stored) -> str:
-    """What the program has, for messages."""
-    value = item.owner
-    if isinstance(value, (Variable, PartitionedVariable)):
-        return f"{value.dtype} {list(value.shape)}"
-    return type(value).__name__
+            give_values(items, arrays, {id(value): name for name, value in values.items()})
 
 
 def _place(entry: Entry) -> tuple[int, int]:
     return entry.shard_id, entry.offset
-
-
-def _give(items: list[Stored], arrays: dict[str, Any], names: dict[int, str]) -> None:
-    """Give everything its values: what can still refuse them, the user's own objects, first."""
-    own: dict[int, dict[str, Any]] = {}
-    objects = {id(item.owner): item.owner for item in items
-               if not isinstance(item.owner, (Variable, PartitionedVariable))}
-    for item in items:
-        if id(item.owner) in objects:
-            own.setdefault(id(item.owner), {})[item.name] = arrays[item.key]
-    for key, value in objects.items():
-        if isinstance(value, PythonState):
-            (state,) = own[key].values()
-            value.deserialize(state[()])
-        elif isinstance(value, LiveObject):
-            value.set_saver_values(names[key], own[key])
-        else:
-            value._restore_from_tensors(own[key])  # noqa: SLF001 - TensorFlow's name, for overriding
-    pairs: list[tuple[Variable, np.ndarray[Any, Any]]] = []
-    for item in items:
-        if isinstance(item.owner, PartitionedVariable):
-            pairs += item.owner.parts_of(arrays[item.key])
-        elif isinstance(item.owner, Variable):
-            array = arrays[item.key]
-            pairs.append((item.owner, array if item.owner.accepts(array.shape)
-                          else array.reshape(item.owner.array.shape)))
-    assign_all(pairs)
