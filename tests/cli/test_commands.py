@@ -172,7 +172,8 @@ def test_verify_names_what_is_damaged_with_status_1(tool, tf1):
     assert re.fullmatch(
         r"FAIL  the data file is 12 bytes short; the last whole tensor is \S+: expected 712 bytes,"
         rf" got 700 \(file {re.escape(str(data))}\)\n      \d tensors?: .*\n"
-        r"ok    index; 0 of 1 shard; 20 of 21 tensors \(checksums, \d+ B\)\n", out)
+        r"ok    index; 0 of 1 shard; 20 of 21 tensors \(checksums, \d+ B\)\n"
+        rf"hint: `tfckpt salvage {re.escape(tf1)} -o DST` writes what is whole\n", out)
     status, out, _ = tool("verify", "--json", tf1)
     report = json.loads(out)
     assert (status, report["ok"]) == (1, False)

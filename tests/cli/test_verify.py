@@ -79,7 +79,20 @@ def test_missing_and_short_shards(tool, tmp_path):
         "FAIL  the data file is 13 bytes short: expected 16 bytes, got 3"
         f" (file {prefix}.data-00002-of-00003)\n"
         "      1 tensor: v2\n"
-        "ok    index; 1 of 3 shards; 1 of 3 tensors (checksums, 8 B)\n"), "")
+        "ok    index; 1 of 3 shards; 1 of 3 tensors (checksums, 8 B)\n"
+        f"hint: `tfckpt salvage {prefix} -o DST` writes what is whole\n"), "")
+
+
+def test_the_hint_is_a_command_that_a_shell_takes(tool, tmp_path):
+    folder = tmp_path / "exp [v1]"
+    prefix = copy_checkpoint(GOLDENS / "tf1.15" / "sharded", folder)
+    os.unlink(prefix + ".data-00001-of-00003")
+    assert tool("verify", prefix)[1].splitlines()[-1] == (
+        f"hint: `tfckpt salvage '{prefix}' -o DST` writes what is whole")
+    os.unlink(prefix + ".data-00000-of-00003")
+    os.unlink(prefix + ".data-00002-of-00003")
+    assert "hint:" not in tool("verify", prefix)[1]  # nothing is
+    assert "hint:" not in tool("verify", "--all", folder)[1]
 
 
 def test_every_damaged_tensor_is_named_however_many(tool, tmp_path):

@@ -8,7 +8,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tfckpt.report.explanations import EXPLANATIONS, Explanation
-from tfckpt.report.text import printable
+from tfckpt.report.text import printable, quoted
 
 if TYPE_CHECKING:
     from tfckpt.core.diagnosis import Diagnosis
@@ -171,14 +171,10 @@ def commands_for(match: Match, diagnosis: Diagnosis | None, path: str | None) ->
             continue  # that is what runs
         if prefix:
             folder = prefix.replace("\\", "/").rpartition("/")[0] or "."
-            command = command.replace("CKPT", _quoted(prefix))  # noqa: PLW2901 - its final form
-            command = command.replace("DIR", _quoted(folder))  # noqa: PLW2901 - likewise
+            command = command.replace("CKPT", quoted(prefix))  # noqa: PLW2901 - its final form
+            command = command.replace("DIR", quoted(folder))  # noqa: PLW2901 - likewise
         out.append(command)
     return out
-
-
-def _quoted(path: str) -> str:
-    return path if re.fullmatch(r"[\w@%+=:,./\\-]+", path, re.ASCII) else f"'{path}'"
 
 
 def _paragraph(label: str, text: str) -> Iterator[str]:

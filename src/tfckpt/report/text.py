@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
@@ -26,7 +27,7 @@ if TYPE_CHECKING:  # each command imports what it reports on, and not what the o
         VerifyReport,
     )
 
-__all__ = ["columns", "human_bytes", "printable", "render_catalog", "render_convert",
+__all__ = ["columns", "human_bytes", "printable", "quoted", "render_catalog", "render_convert",
            "render_error", "render_leftovers", "render_listing", "render_plan",
            "render_relocation", "render_removal", "render_salvage", "render_state_fix",
            "render_summary", "render_verified_line", "render_verify", "short_key"]
@@ -140,6 +141,16 @@ def _group_row(group: Group) -> list[str]:
             human_bytes(group.n_bytes), dtypes + (f" ({kinds})" if kinds else "")]
 
 
+def quoted(path: str) -> str:
+    """A path as a shell takes it.
+
+    Example:
+        >>> quoted("a b/model.ckpt-7")
+        "'a b/model.ckpt-7'"
+    """
+    return path if re.fullmatch(r"[\w@%+=:,./\\-]+", path, re.ASCII) else f"'{path}'"
+
+
 def render_verify(report: VerifyReport) -> Iterator[str]:
     """What is damaged, and what isn't."""
     for problem in report.problems:
@@ -158,6 +169,9 @@ def render_verify(report: VerifyReport) -> Iterator[str]:
         yield f"ok    {'index; ' if report.index_whole else ''}{where} ({checked})"
     if report.values is not None and not report.not_finite:
         yield f"ok    no NaN, no Inf in {_count(sum(v.n_values for v in report.values), 'value')}"
+    if good and report.problems:
+        prefix = printable(quoted(report.prefix))
+        yield f"hint: `tfckpt salvage {prefix} -o DST` writes what is whole"
 
 
 def _problem(problem: Problem) -> Iterator[str]:
@@ -195,7 +209,8 @@ def render_verified_line(report: VerifyReport, *, details: bool = False) -> Iter
         what.append(f"NaN or Inf in {_count(len(report.not_finite), 'tensor')}")
     yield f"FAIL  {name}  {', '.join(what)}"
     if details:
-        yield from (f"      {line}" for line in render_verify(report) if line[:2] != "ok")
+        yield from (f"      {line}" for line in render_verify(report)
+                    if not line.startswith(("ok", "hint")))
 
 
 def render_leftovers(report: FolderReport) -> Iterator[str]:
