@@ -38,6 +38,7 @@ from tfckpt.errors import (
 )
 
 if TYPE_CHECKING:
+    from tfckpt._version import __version__
     from tfckpt.convert.average import average
     from tfckpt.convert.cast import cast
     from tfckpt.convert.comparing import diff
@@ -162,6 +163,7 @@ __all__ = [
     "VariableTypeError",
     "VocabInfo",
     "WarmStartSettings",
+    "__version__",
     "add_to_collection",
     "average",
     "cast",
@@ -222,6 +224,7 @@ __all__ = [
 # Where the rest is. It is imported when it is first used, so that a program (or a command)
 # that only reads or converts starts without it.
 _LATER = {
+    "tfckpt._version": ("__version__",),
     "tfckpt.convert.average": ("average",),
     "tfckpt.convert.cast": ("cast",),
     "tfckpt.convert.comparing": ("diff",),

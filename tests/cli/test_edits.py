@@ -7,6 +7,7 @@ import json
 import numpy as np
 import pytest
 
+import tfckpt
 from helpers import EXAMPLE
 from tfckpt.cli.main import run
 from tfckpt.core.arrays import array_output
@@ -202,3 +203,39 @@ def test_an_edit_does_not_call_a_checkpoint_as_a_file_of_another_format(tool, tm
         " checkpoint, which this command writes; give one, and make a safetensors file of it with:"
         " tfckpt convert")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("called", "name"), [
+    ("half", "float16"), ("fp16", "float16"), ("f16", "float16"), ("bf16", "bfloat16"),
+    ("float", "float32"), ("fp32", "float32"), ("f32", "float32"),
+    ("double", "float64"), ("fp64", "float64"), ("f64", "float64"), ("float64", "float64")])
+def test_dtypes_may_be_called_what_people_call_them(tool, tmp_path, called, name):
+    status, _, _ = tool("cast", EXAMPLE, "--dtype", called, "-o", tmp_path / "m")
+    assert status == 0
+    with tfckpt.open(tmp_path / "m") as source:
+        assert source.index["dense/kernel"].dtype.name == name
+    status, _, _ = tool("convert", EXAMPLE, "--dtype", called, "-o", tmp_path / "m.safetensors")
+    assert status == 0
+    assert tfckpt.load_file(tmp_path / "m.safetensors")["dense/kernel"].dtype.name == name
+
+
+def test_an_unknown_dtype_is_told_the_known_ones(tool, tmp_path):
+    status, _, err = tool("cast", EXAMPLE, "--dtype", "int8", "-o", tmp_path / "m")
+    assert status == 2
+    assert "argument --dtype: invalid choice: 'int8' (choose from " in err
+
+
+@pytest.mark.parametrize(("called", "name"), [("pytorch", "torch"), ("numpy", "npz"),
+                                              ("flax", "msgpack")])
+def test_formats_may_be_called_by_their_framework(tool, tmp_path, called, name):
+    status, out, _ = tool("convert", EXAMPLE, "--to", called, "--skip-optimizer",
+                          "-o", tmp_path / "out")
+    assert status == 0
+    assert out.splitlines()[0].endswith(f" -> {tmp_path}/out ({name})")
+
+
+def test_jax_is_asked_which_format_it_means(tool, tmp_path):
+    status, _, err = tool("convert", EXAMPLE, "--to", "jax", "-o", tmp_path / "out")
+    assert status == 2
+    assert err.splitlines()[-1] == ("tfckpt convert: error: argument --to: JAX has several"
+                                    " formats: say msgpack (Flax), orbax or npz")

@@ -308,6 +308,7 @@ def test_the_last_of_a_folder(tmp_path):
     for n in (1, 5, 10, 20):
         write(tmp_path / "runs" / f"m-{n}", w=np.float32([n]), global_step=np.int64(n))
     average([tmp_path / "runs"], tmp_path / "avg", last=2)
+    average(str(tmp_path / "runs"), tmp_path / "avg", last=2, overwrite=True)
     assert read(tmp_path / "avg")["w"].tolist() == [15]
     with pytest.raises(CheckpointNotFoundError, match="fewer whole checkpoints: expected 5, got 4"):
         average([tmp_path / "runs"], tmp_path / "avg2", last=5)

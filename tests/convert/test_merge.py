@@ -68,7 +68,7 @@ def test_behaviour_93_sources_are_removed_only_when_asked(tmp_path):
     parts = tmp_path / "m_temp"
     save(parts / "part-00000-of-00002", a=np.arange(2))
     save(parts / "part-00001-of-00002", b=np.arange(3))
-    merge([parts], tmp_path / "kept")
+    merge(parts, tmp_path / "kept")
     assert len(list(parts.iterdir())) == 4
     merge([parts], tmp_path / "m", delete_sources=True)
     assert not parts.exists()

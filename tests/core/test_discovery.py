@@ -9,13 +9,16 @@ import pytest
 
 import tfckpt
 from helpers import EXAMPLE, GOLDENS, SHARED, copy_checkpoint, needs_shared
+from tfckpt.core.catalog import read_catalog
 from tfckpt.core.discovery import discover
+from tfckpt.core.folder import verify_folder
 from tfckpt.errors import (
     CheckpointNotFoundError,
     FormatError,
     NotACheckpointError,
     UnsupportedError,
 )
+from tfckpt.train.state import relocate
 
 
 def test_a_prefix_is_taken_as_it_is(tf1):
@@ -267,13 +270,38 @@ def test_a_state_file_may_name_its_own_folder(tmp_path):
 @pytest.mark.parametrize(("address", "hint"), [
     ("gs://bucket/m-1", ": gcloud storage cp 'PREFIX*' ."),
     ("s3://bucket/m-1", ": aws s3 cp --recursive --exclude '*' --include 'NAME*' FOLDER ."),
-    ("https://host/m-1.index", "")])
+    ("https://host/m-1.index", ".")])
 def test_addresses_elsewhere_are_told_from_missing_folders(address, hint):
     with pytest.raises(UnsupportedError) as caught:
         discover(address)
     assert str(caught.value) == (
         f"checkpoints elsewhere can't be read, only local files (file {address})\n"
-        f"Copy all files of its prefix here first{hint}.")
+        f"Copy all files of its prefix here first{hint}")
+
+
+@pytest.mark.parametrize(("address", "hint"), [
+    ("gs://bucket/run", ": gcloud storage cp -r FOLDER ."),
+    (Path("gs://bucket/run"), ": gcloud storage cp -r FOLDER ."),
+    ("s3://bucket/run", ": aws s3 cp --recursive FOLDER RUN"),
+    ("hdfs://node/run", ": hdfs dfs -get FOLDER ."),
+    ("abfs://host/run", ".")])
+@pytest.mark.parametrize("look", [tfckpt.latest_checkpoint, tfckpt.get_checkpoint_state,
+                                  read_catalog, relocate, verify_folder])
+def test_a_folder_elsewhere_is_not_taken_for_an_empty_one(look, address, hint):
+    """None would have a program train from scratch."""
+    with pytest.raises(UnsupportedError) as caught:
+        look(address)
+    assert str(caught.value) == (
+        f"folders elsewhere can't be read, only local ones (file {address})\n"
+        f"Copy it here first{hint}")
+
+
+def test_a_checkpoint_elsewhere_is_not_said_to_be_missing():
+    with pytest.raises(UnsupportedError) as caught:
+        tfckpt.checkpoint_exists("gs://bucket/run/ckpt-1")
+    assert str(caught.value) == (
+        "checkpoints elsewhere can't be read, only local files (file gs://bucket/run/ckpt-1)\n"
+        "Copy all files of its prefix here first: gcloud storage cp 'PREFIX*' .")
 
 
 def test_a_path_with_a_nul_character_is_an_error(tmp_path):

@@ -73,6 +73,9 @@ def test_names_that_people_use_are_found():
         assert np.array_equal(source["vars/a"], source["vars/a/.ATTRIBUTES/VARIABLE_VALUE"])
     with tfckpt.open(EXAMPLE) as source:
         assert np.array_equal(source["dense/bias:0"], source["dense/bias"])
+        assert "dense/bias:0" in source
+        assert "dense/bia" not in source
+        assert 7 not in source
 
 
 def test_a_missing_name_offers_the_nearest():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 
 from tfckpt.cli.edits import add_edit_arguments, pattern, print_edit
-from tfckpt.cli.options import add_path
+from tfckpt.cli.options import add_dtype, add_path
 from tfckpt.cli.progress import progress_bar
 from tfckpt.convert.cast import cast
 
@@ -24,9 +24,7 @@ EPILOG = """Examples:
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare the command's arguments."""
     add_path(parser)
-    parser.add_argument("--dtype", required=True,
-                        choices=["float16", "bfloat16", "float32", "float64"],
-                        help="what they become")
+    add_dtype(parser, "what they become", required=True)
     parser.add_argument("--include", type=pattern, metavar="REGEX",
                         help="only tensors in whose names this is found")
     parser.add_argument("--exclude", type=pattern, metavar="REGEX",

@@ -6,7 +6,7 @@ from argparse import ArgumentParser, ArgumentTypeError, Namespace, _ArgumentGrou
 from contextlib import ExitStack
 
 from tfckpt.cli.edits import pattern, print_edit
-from tfckpt.cli.options import add_json, given_values
+from tfckpt.cli.options import add_dtype, add_json, given_values
 from tfckpt.cli.progress import progress_bar
 from tfckpt.cli.proving import add_prove_arguments
 from tfckpt.cli.sources import keras_source
@@ -78,8 +78,9 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("path", metavar="SRC", help="a checkpoint: its prefix, any of its files,"
                                                     " or the folder it is in")
     target = parser.add_mutually_exclusive_group()
-    target.add_argument("--to", choices=["tf2", "tf1", "tf1-v1", "legacy", "keras2", "keras3",
-                                         "keras", *(item.name for item in FILE_FORMATS)],
+    target.add_argument("--to", type=_target_name,
+                        choices=["tf2", "tf1", "tf1-v1", "legacy", "keras2", "keras3",
+                                 "keras", *(item.name for item in FILE_FORMATS)],
                         help="a format of files (docs/formats.md), by default the one that the"
                              " ending of DST means; or tf2: object-based; tf1: name-based; tf1-v1:"
                              " name-based, in one file of the V1 format; legacy, keras2, keras3:"
@@ -141,8 +142,7 @@ def _add_file_arguments(group: _ArgumentGroup) -> None:
                        help="no tensors in whose names this is found")
     group.add_argument("--skip-optimizer", "--ignore-optimizer", action="store_true",
                        help="leave out the optimizer's state, told by structure")
-    group.add_argument("--dtype", choices=["float16", "bfloat16", "float32", "float64"],
-                       help="what tensors of floating point become")
+    add_dtype(group, "what tensors of floating point become")
     group.add_argument("--max-shard-size", metavar="SIZE",
                        help="safetensors in several files and an index, such as 2GB")
 
@@ -170,6 +170,12 @@ def _add_model_arguments(group: _ArgumentGroup) -> None:
     add_prove_arguments(group)
     group.add_argument("--save-map", metavar="FILE",
                        help="if weights can't be told apart, write a map to fill in, for --map")
+
+
+def _target_name(text: str) -> str:
+    if text == "jax":
+        raise ArgumentTypeError("JAX has several formats: say msgpack (Flax), orbax or npz")
+    return {"pytorch": "torch", "numpy": "npz", "flax": "msgpack"}.get(text, text)
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -7,7 +7,7 @@ from argparse import ArgumentParser, Namespace
 
 from tfckpt.cli.options import add_json, print_json, print_notes
 from tfckpt.core.catalog import find_newest
-from tfckpt.core.discovery import STATE_FILE, as_path
+from tfckpt.core.discovery import STATE_FILE, as_path, read_state
 from tfckpt.errors import CheckpointNotFoundError
 
 __all__ = ["DESCRIPTION", "EPILOG", "add_arguments", "run"]
@@ -33,6 +33,7 @@ def run(options: Namespace) -> int:
     folder, state_file = as_path(options.path), STATE_FILE
     if not os.path.isdir(folder):
         if not os.path.isfile(folder):
+            read_state(folder)  # says so if it is an address of another machine
             raise CheckpointNotFoundError("there is no such folder", file=folder)
         folder, state_file = os.path.split(folder)
     prefix, notes = _find(folder, state_file)

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import os
 import sys
-from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from argparse import ArgumentParser, ArgumentTypeError, Namespace, _ActionsContainer
 from collections.abc import Iterable
 from typing import Any
 
 from tfckpt.errors import CheckpointError
 
-__all__ = ["add_jobs", "add_json", "add_path", "given_values", "print_error", "print_json",
-           "print_lines", "print_notes"]
+__all__ = ["add_dtype", "add_jobs", "add_json", "add_path", "given_values", "print_error",
+           "print_json", "print_lines", "print_notes"]
 
 _COLOURS = {"FAIL": "\x1b[1;31m", "ok": "\x1b[32m", "warning:": "\x1b[1;33m",
             "differ": "\x1b[1;31m", "!": "\x1b[1;31m", "~": "\x1b[33m", "-": "\x1b[31m",
             "+": "\x1b[32m"}
+_DTYPES_CALLED = {"half": "float16", "fp16": "float16", "f16": "float16",
+                  "bf16": "bfloat16",
+                  "float": "float32", "fp32": "float32", "f32": "float32",
+                  "double": "float64", "fp64": "float64", "f64": "float64"}
 _PLAIN = "\x1b[0m"
 
 
@@ -23,6 +27,13 @@ def add_path(parser: ArgumentParser) -> None:
     """The checkpoint that the command reads."""
     parser.add_argument("path", metavar="PATH", help="a checkpoint: its prefix, any of its files,"
                                                      " or the folder it is in")
+
+
+def add_dtype(parser: _ActionsContainer, what: str, *, required: bool = False) -> None:
+    """``--dtype``, by the dtypes' names or what people call them."""
+    names = ["float16", "bfloat16", "float32", "float64"]
+    parser.add_argument("--dtype", required=required, choices=names, help=what,
+                        type=lambda text: _DTYPES_CALLED.get(text, text))
 
 
 def add_json(parser: ArgumentParser) -> None:

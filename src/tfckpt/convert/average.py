@@ -41,7 +41,7 @@ class _Member(NamedTuple):
     step: int | None
 
 
-def average(srcs: Sequence[Path], dst: Path, *, last: int | None = None,
+def average(srcs: Path | Sequence[Path], dst: Path, *, last: int | None = None,
             weights: Sequence[float] | None = None, keep_twins: bool = False,
             keep_optimizer: bool = False, overwrite: bool = False, dry_run: bool = False,
             progress: Progress = no_progress) -> ConvertReport:
@@ -51,7 +51,7 @@ def average(srcs: Sequence[Path], dst: Path, *, last: int | None = None,
     Everything else (counters, strings) is that of the last checkpoint.
 
     Args:
-        srcs: The checkpoints, or one folder with ``last``.
+        srcs: The checkpoints; or one folder, with ``last``.
         dst: Prefix of the result, used exactly as it is.
         last: How many of the newest checkpoints of the folder to take.
         weights: How much each counts; all the same if not given.
@@ -70,6 +70,7 @@ def average(srcs: Sequence[Path], dst: Path, *, last: int | None = None,
         ChecksumError: A tensor is damaged. Nothing was written.
         CheckpointError: Nothing was written.
     """
+    srcs = [srcs] if isinstance(srcs, str | os.PathLike) else srcs
     paths = last_of_folder(srcs, last) if last is not None else list(srcs)
     with ExitStack() as stack:
         sources = [stack.enter_context(open_source(path)) for path in paths]

@@ -62,10 +62,10 @@ _SAVE_COUNTER = object_key("save_counter", VARIABLE_VALUE)
 _PART = re.compile(r"part-(\d{5})-of-(\d{5})")
 
 
-def merge(srcs: Sequence[Path], dst: Path, *, data: DataMode = "link", overwrite: bool = False,
-          dry_run: bool = False, allow_missing: bool = False, delete_sources: bool = False,
-          prefixes: Mapping[int, str] | None = None, progress: Progress = no_progress
-          ) -> ConvertReport:
+def merge(srcs: Path | Sequence[Path], dst: Path, *, data: DataMode = "link",
+          overwrite: bool = False, dry_run: bool = False, allow_missing: bool = False,
+          delete_sources: bool = False, prefixes: Mapping[int, str] | None = None,
+          progress: Progress = no_progress) -> ConvertReport:
     """Write several checkpoints as one; none of their bytes are moved.
 
     Args:
@@ -97,6 +97,7 @@ def merge(srcs: Sequence[Path], dst: Path, *, data: DataMode = "link", overwrite
         >>> [output.key for output in merge(parts, folder + "/both").plan.outputs]
         ['a', 'b']
     """
+    srcs = [srcs] if isinstance(srcs, str | os.PathLike) else srcs
     paths: list[Path] = []
     added: list[str] = []
     given = dict(prefixes or {})

@@ -38,6 +38,7 @@ from tfckpt.core.verify import check_sizes
 from tfckpt.errors import CheckpointError, CheckpointNotFoundError, UnsupportedError
 from tfckpt.format.naming import index_name, parse_data_name, parse_index_name
 from tfckpt.format.state import CheckpointState
+from tfckpt.storage.elsewhere import refuse_folder_elsewhere
 from tfckpt.storage.local import file_size, is_file, list_folder
 
 __all__ = ["Catalog", "CatalogEntry", "Leftover", "Relocation", "Removal", "State",
@@ -219,6 +220,7 @@ def read_catalog(folder: str | os.PathLike[str], state_file: str = STATE_FILE) -
     """
     folder = as_path(folder)
     if not os.path.isdir(folder):
+        refuse_folder_elsewhere(folder)
         raise CheckpointNotFoundError(
             "there is no such folder", file=folder,
             hint=f"That is a checkpoint: `tfckpt ls {folder}` lists its tensors."

@@ -7,9 +7,11 @@ import os
 
 from tfckpt.errors import DestinationExistsError
 from tfckpt.format.naming import DataName, data_name, index_name, parse_data_name
+from tfckpt.storage.elsewhere import refuse_target_elsewhere
 from tfckpt.storage.local import list_folder, os_errors
 
-__all__ = ["check_destination", "data_files", "free_shard_count", "remove_files", "remove_others"]
+__all__ = ["check_destination", "data_files", "free_shard_count", "refuse_target_elsewhere",
+           "remove_files", "remove_others"]
 
 
 def check_destination(prefix: str, sources: list[str], *, overwrite: bool) -> None:
@@ -17,7 +19,9 @@ def check_destination(prefix: str, sources: list[str], *, overwrite: bool) -> No
 
     Raises:
         DestinationExistsError: Saying what is there.
+        UnsupportedError: It is an address of another machine.
     """
+    refuse_target_elsewhere(prefix)
     if not os.path.basename(prefix):
         raise DestinationExistsError(
             "the output is a folder; a prefix is needed, such as model.ckpt in it", file=prefix,

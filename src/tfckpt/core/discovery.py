@@ -16,11 +16,11 @@ from tfckpt.errors import (
     CheckpointError,
     CheckpointNotFoundError,
     NotACheckpointError,
-    UnsupportedError,
     located,
     nearest,
 )
 from tfckpt.format.naming import index_name, parse_data_name, parse_index_name, parse_meta_name
+from tfckpt.storage.elsewhere import refuse_folder_elsewhere, refuse_prefix_elsewhere
 from tfckpt.storage.local import is_file, list_folder, read_ends, read_file
 
 if TYPE_CHECKING:
@@ -31,9 +31,6 @@ __all__ = ["STATE_FILE", "Found", "as_path", "beside", "beside_state_file", "dis
            "find_latest", "read_state", "stored_places"]
 
 STATE_FILE = "checkpoint"
-# What copies files of a kind of address; everything after the prefix is wanted.
-_COPIED_WITH = {"gs": ": gcloud storage cp 'PREFIX*' .", "hdfs": ": hdfs dfs -get 'PREFIX*' .",
-                "s3": ": aws s3 cp --recursive --exclude '*' --include 'NAME*' FOLDER ."}
 
 
 class Found(NamedTuple):
@@ -229,11 +226,7 @@ def _discover_missing(path: str) -> Found:
     for prefix in (parse_index_name(path), parse_meta_name(path)):
         if prefix and is_file(index_name(prefix)):  # the graph is gone, its checkpoint isn't
             return Found(prefix, (f"using the checkpoint prefix {prefix}",))
-    scheme = re.match(r"([a-z][a-z0-9+.-]+)://", path)
-    if scheme:
-        raise UnsupportedError("checkpoints elsewhere can't be read, only local files", file=path,
-                               hint="Copy all files of its prefix here first"
-                               + _COPIED_WITH.get(scheme[1], "") + ".")
+    refuse_prefix_elsewhere(path)
     folder, name = os.path.split(path)
     from tfckpt.core.v1files import v1_checkpoints  # deferred, as above
 
@@ -277,9 +270,14 @@ def read_state(folder: str | os.PathLike[str], state_file: str = STATE_FILE
 
     Raises:
         FormatError: It is empty or damaged.
+        UnsupportedError: The folder is on another machine.
     """
-    file = os.path.join(as_path(folder), state_file)
-    return _read_state_file(file) if is_file(file) else None
+    folder = as_path(folder)
+    file = os.path.join(folder, state_file)
+    if is_file(file):
+        return _read_state_file(file)
+    refuse_folder_elsewhere(folder)  # None would have a program train from scratch
+    return None
 
 
 def _read_state_file(file: str) -> CheckpointState:

@@ -95,11 +95,15 @@ class Index(Mapping[str, Entry]):
         Raises:
             TensorNotFoundError: There is none; the error offers the nearest names.
         """
+        return self.find(name) or self.require(name)
+
+    def find(self, name: str) -> Entry | None:
+        """The entry that `resolve` gives, or None if there is none."""
         for key in (name, name.removesuffix(":0"), object_key(name, VARIABLE_VALUE)):
             entry = self.get(key)
             if entry is not None:
                 return entry
-        return self.require(name)
+        return None
 
     def require(self, name: str) -> Entry:
         """The entry of exactly this key.

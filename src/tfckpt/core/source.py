@@ -192,7 +192,7 @@ class Source(Mapping[str, "np.ndarray[Any, Any]"], ABC):
         return len(self.index)
 
     def __contains__(self, key: object) -> bool:
-        return key in self.index
+        return isinstance(key, str) and self.index.find(key) is not None
 
     def __repr__(self) -> str:
         return f"<{self.style} checkpoint {self.prefix!r}, {len(self)} tensors>"

@@ -24,6 +24,7 @@ from tfckpt.format.slices import Extent, check_slice, slice_key
 from tfckpt.format.strings import ByteOrder, parse_strings
 from tfckpt.format.table import encode_table_in_parts
 from tfckpt.format.tensorvalues import check_writable, encode_values
+from tfckpt.storage.elsewhere import refuse_target_elsewhere
 from tfckpt.storage.local import file_size
 from tfckpt.storage.publish import Staging
 
@@ -89,7 +90,9 @@ def check_v1_destination(path: str, sources: tuple[str, ...], *, overwrite: bool
 
     Raises:
         DestinationExistsError: Saying what is there.
+        UnsupportedError: It is an address of another machine.
     """
+    refuse_target_elsewhere(path)
     if not os.path.basename(path) or os.path.isdir(path):
         raise DestinationExistsError("the output is a folder; a V1 checkpoint is a file", file=path,
                                      hint=f"Try: {os.path.join(path, 'model.ckpt')}")

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
+from tfckpt.core.destination import refuse_target_elsewhere
 from tfckpt.errors import DestinationExistsError
 
 __all__ = ["ENDING", "check_free", "placed"]
@@ -19,7 +20,9 @@ def check_free(target: str, taken: Iterable[str], *, overwrite: bool) -> None:
 
     Raises:
         DestinationExistsError: Something is there.
+        UnsupportedError: It is an address of another machine.
     """
+    refuse_target_elsewhere(target)
     if any(os.path.realpath(target) == os.path.realpath(file) for file in taken):
         raise DestinationExistsError("the result can't replace what it is made of", file=target)
     if os.path.lexists(target) and not overwrite:

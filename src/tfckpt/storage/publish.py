@@ -19,6 +19,7 @@ from typing import Any
 from tfckpt.errors import DestinationExistsError
 from tfckpt.storage.abandoned import held, new_folder, remove_abandoned
 from tfckpt.storage.earlysync import EarlySync
+from tfckpt.storage.elsewhere import refuse_target_elsewhere
 from tfckpt.storage.local import os_errors
 
 __all__ = ["Staging", "replace_file"]
@@ -51,6 +52,7 @@ class Staging:
         self._stack = contextlib.ExitStack()
 
     def __enter__(self) -> Staging:
+        refuse_target_elsewhere(self._target)
         parent = os.path.dirname(self._target) or "."
         with os_errors(parent, "write in this folder"):
             os.makedirs(parent, exist_ok=True)

@@ -31,6 +31,7 @@ from tfckpt.errors import (
 )
 from tfckpt.format.naming import index_name
 from tfckpt.format.state import CheckpointState, encode_state
+from tfckpt.storage.elsewhere import refuse_prefix_elsewhere
 from tfckpt.storage.local import file_size, is_file, os_errors
 from tfckpt.storage.publish import replace_file
 
@@ -168,6 +169,7 @@ def latest_checkpoint(checkpoint_dir: Path, latest_filename: str | None = None) 
 
     Raises:
         FormatError: The state file is empty or damaged; also a ValueError.
+        UnsupportedError: The folder is an address of another machine, such as ``gs://``.
 
     Example:
         >>> latest_checkpoint("examples/tf1")
@@ -192,11 +194,18 @@ def checkpoint_exists(checkpoint_prefix: Path) -> bool:
         checkpoint_prefix: What `latest_checkpoint` or a save returned; of a sharded V1
             checkpoint that is a pattern. Every other character stands for itself.
 
+    Raises:
+        UnsupportedError: It is an address of another machine.
+
     Example:
         >>> checkpoint_exists("examples/tf1/model.ckpt-7")
         True
     """
-    return has_checkpoint(as_path(checkpoint_prefix))
+    prefix = as_path(checkpoint_prefix)
+    if has_checkpoint(prefix):
+        return True
+    refuse_prefix_elsewhere(prefix)  # False would have a program train from scratch
+    return False
 
 
 def get_checkpoint_mtimes(checkpoint_prefixes: Iterable[Path]) -> list[float]:

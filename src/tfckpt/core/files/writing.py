@@ -21,6 +21,7 @@ from tfckpt.core.reload import compare_reloaded
 from tfckpt.core.writer import WrittenFile, check_keys
 from tfckpt.errors import DestinationExistsError, UnsupportedError
 from tfckpt.storage.earlysync import EarlySync
+from tfckpt.storage.elsewhere import refuse_target_elsewhere
 from tfckpt.storage.link import append_range
 from tfckpt.storage.local import DataFile, os_errors
 from tfckpt.storage.publish import Staging
@@ -114,7 +115,9 @@ def check_file_destination(target: str, file_format: FileFormat, sources: Iterab
 
     Raises:
         DestinationExistsError: Saying what is there.
+        UnsupportedError: It is an address of another machine.
     """
+    refuse_target_elsewhere(target)
     ending = file_format.endings[0] if file_format.endings else ""
     if not os.path.basename(target) or (os.path.isdir(target) and not file_format.is_folder):
         raise DestinationExistsError("the output is a folder; a file is needed", file=target,
