@@ -320,6 +320,8 @@ def test_the_command_runs_as_a_process():
     done = tfckpt("--version")
     assert (done.returncode, done.stderr) == (0, "")
     assert re.fullmatch(r"tfckpt \d+\.\d+\.\d+\S*\n", done.stdout)
+    python = "import tfckpt; print('tfckpt', tfckpt.__version__)"
+    assert done.stdout == subprocess.check_output([sys.executable, "-c", python], text=True)
 
 
 def test_a_closed_pipe_ends_it_quietly():
