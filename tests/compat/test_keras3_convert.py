@@ -205,6 +205,10 @@ def old_models(tmp_path_factory):
     return folder, live.live("tf2.15")("save_for_configs", "keras_snippets", folder=folder)
 
 
+# Of numbers around 1. Processors without instructions for bfloat16 round the sums inside a product,
+# and each framework otherwise.
+_BFLOAT16 = 2 ** -7
+
 # JAX compiles every operation of every model; where the others agree, it has nothing to add.
 without_jax = pytest.mark.parametrize(
     "keras3", [("keras3", "torch"), ("tf2.21", "tensorflow")], indirect=True,
@@ -221,7 +225,7 @@ def test_a_config_of_keras_2_is_a_model_of_keras_3(old_models, keras3, name):
     for file, weights in pairs:
         if (folder / file).exists():
             got = keras3("revive", "keras_snippets", file=folder / file, path=folder / weights)
-            assert far(got, wanted) < 1e-5, file
+            assert far(got, wanted) < (_BFLOAT16 if name == "half" else 1e-5), file
 
 
 @needs_shared
