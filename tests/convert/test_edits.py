@@ -30,6 +30,7 @@ from tfckpt.errors import (
     UnsupportedError,
 )
 from tfckpt.format.dtypes import dtype_named
+from tfckpt.train.state import update_checkpoint_state
 
 OPTIMIZERS = SHARED / "fixtures" / "optimizers"
 WEIGHTS = ["emb/embeddings", "dense_a/kernel", "dense_a/bias", "dense_b/kernel", "dense_b/bias"]
@@ -309,6 +310,12 @@ def test_the_last_of_a_folder(tmp_path):
         write(tmp_path / "runs" / f"m-{n}", w=np.float32([n]), global_step=np.int64(n))
     average([tmp_path / "runs"], tmp_path / "avg", last=2)
     average(str(tmp_path / "runs"), tmp_path / "avg", last=2, overwrite=True)
+    update_checkpoint_state(tmp_path / "runs", str(tmp_path / "runs" / "m-20"))
+    with pytest.raises(UnsupportedError) as caught:  # a folder alone is its newest checkpoint
+        average(tmp_path / "runs", tmp_path / "avg2")
+    assert str(caught.value) == (
+        "averaging takes two checkpoints at least: got 1\n"
+        "Give several, or a folder and how many of its newest: --last 5 (last=5).")
     assert read(tmp_path / "avg")["w"].tolist() == [15]
     with pytest.raises(CheckpointNotFoundError, match="fewer whole checkpoints: expected 5, got 4"):
         average([tmp_path / "runs"], tmp_path / "avg2", last=5)

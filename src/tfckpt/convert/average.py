@@ -112,8 +112,10 @@ def plan_average(sources: Sequence[Source], weights: Sequence[float] | None = No
                in zip(sources, weights or [1.0] * len(sources), strict=True)]
     members, notes = (members, []) if keep_twins else _without_twins(members)
     if len(members) < 2:
+        hint = " ".join(notes) or ("Give several, or a folder and how many of its newest: --last 5"
+                                   " (last=5).")
         raise UnsupportedError("averaging takes two checkpoints at least", got=len(members),
-                               hint=" ".join(notes) or None)
+                               hint=hint)
     final = members[-1].source
     roles = assign_roles(final)
     dropped = {} if keep_optimizer else {
