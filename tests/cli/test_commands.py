@@ -297,6 +297,24 @@ def test_an_option_that_is_not_there_is_told_by_the_command_itself(tool, argumen
     assert err.splitlines()[-1] == f"tfckpt {arguments[0]}: error: {said}"
 
 
+@pytest.mark.parametrize("arguments", [
+    ["convert", EXAMPLE, "--to", "tf2"], ["rename", EXAMPLE, "--replace", "dense=d"],
+    ["strip", EXAMPLE], ["select", EXAMPLE, "--keep", "dense"],
+    ["cast", EXAMPLE, "--dtype", "bf16"], ["merge", EXAMPLE, "--prefix-1", "a/"],
+    ["set", EXAMPLE, "global_step=3"],
+    ["reshard", EXAMPLE, "--join"], ["salvage", EXAMPLE]], ids=lambda item: item[0])
+def test_a_dry_run_needs_no_output_and_says_what_one_with_an_output_does(
+        tool, arguments, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    without = tool(*arguments, "--dry_run")
+    assert without[0] == 0
+    assert tool(*arguments, "--dry-run", "-o", "DST") == without
+    assert tool(*arguments, "--dry-run", "--output=DST") == without
+    assert list(tmp_path.iterdir()) == []
+    assert tool(*arguments)[0] == 2, "without --dry-run there must be an output"
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("command", ["inspect", "ls", "show", "verify", "convert"])
 def test_every_command_has_help_with_examples(tool, command):
     status, out, _ = tool(command, "--help")

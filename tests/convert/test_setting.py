@@ -63,6 +63,12 @@ def test_force_stores_what_does_not_fit(tmp_path):
     assert array.tolist() == KERNEL.T.tolist()
 
 
+def test_a_new_name_that_is_nearly_an_old_one_is_told(tmp_path):
+    report = set_values(EXAMPLE, tmp_path / "b", {"dense/kernl": 1}, dry_run=True)
+    assert report.plan.notes[0] == (
+        "there was no dense/kernl: it is a new tensor; did you mean dense/kernel?")
+
+
 def test_a_new_name_is_a_new_tensor(tmp_path):
     report = set_values(EXAMPLE, tmp_path / "b", {"extra/w": KERNEL, "n": 3, "x": 0.5})
     assert report.plan.notes[0] == "there was no extra/w: it is a new tensor"

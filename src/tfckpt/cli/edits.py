@@ -32,7 +32,7 @@ def add_write_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--overwrite", action="store_true",
                         help="replace a checkpoint that is there already")
     parser.add_argument("--dry-run", action="store_true",
-                        help="print what every tensor becomes; write nothing")
+                        help="print what every tensor becomes; write nothing, and need no -o")
     parser.add_argument("-v", "--verbose", action="store_true",
                         help="print what every tensor became")
     add_json(parser)

@@ -13,8 +13,8 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
+from tfckpt.cli.commandparser import CommandParser
 from tfckpt.cli.options import print_error
-from tfckpt.cli.unknown import CommandParser
 from tfckpt.errors import CheckpointError
 
 __all__ = ["main", "run"]

@@ -49,7 +49,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--overwrite", action="store_true",
                         help="replace a checkpoint that is there already")
     parser.add_argument("--dry-run", action="store_true",
-                        help="print every tensor; write nothing")
+                        help="print every tensor; write nothing, and need no -o")
     add_json(parser)
 
 

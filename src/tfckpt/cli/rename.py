@@ -82,7 +82,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--overwrite", action="store_true",
                         help="replace a checkpoint that is there already")
     parser.add_argument("--dry-run", action="store_true",
-                        help="print every name that changes; write nothing")
+                        help="print every name that changes; write nothing, and need no -o")
     parser.add_argument("-v", "--verbose", action="store_true",
                         help="print every name that changed")
     add_json(parser)

@@ -37,7 +37,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--overwrite", action="store_true",
                         help="replace a checkpoint that is there already")
     parser.add_argument("--dry-run", action="store_true",
-                        help="say what is whole and what is lost; write nothing")
+                        help="say what is whole and what is lost; write nothing, and need no -o")
     add_jobs(parser)
     add_json(parser)
 

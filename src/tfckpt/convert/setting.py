@@ -16,7 +16,7 @@ from tfckpt.core.opening import open_source
 from tfckpt.core.plan import Given, Output, Plan, Progress, given_string, no_progress
 from tfckpt.core.report import ConvertReport
 from tfckpt.core.source import Source
-from tfckpt.errors import TensorNotFoundError, UnsupportedError, VariableError
+from tfckpt.errors import TensorNotFoundError, UnsupportedError, VariableError, nearest
 from tfckpt.format.dtypes import STRING, DType, dtype_named
 from tfckpt.format.objectgraph import (
     OBJECT_GRAPH_KEY,
@@ -104,7 +104,7 @@ def plan_set(source: Source, values: Mapping[str, Any], *, force: bool = False) 
         graph = encode_object_graph(_with_variables(source.object_graph, added))
         outputs = [given_string(output.key, graph, source.byte_order)
                    if output.key == OBJECT_GRAPH_KEY else output for output in outputs]
-    notes = tuple(f"there was no {key}: it is a new tensor" for key in added)
+    notes = tuple(_note_of_new(key, source) for key in added)
     return Plan(tuple(outputs), source.style, source.byte_order, notes=notes)
 
 
@@ -113,6 +113,12 @@ def _entry(source: Source, name: str) -> Entry | None:
         return source.index.resolve(name)
     except TensorNotFoundError:
         return None
+
+
+def _note_of_new(key: str, source: Source) -> str:
+    near = nearest(key, source.index, 1)
+    meant = f"; did you mean {near[0]}?" if near else ""
+    return f"there was no {key}: it is a new tensor{meant}"
 
 
 def _new_key(source: Source, name: str) -> str:

@@ -1,4 +1,4 @@
-"""Options that a command doesn't have, and what they are called here."""
+"""How a command's arguments are parsed: what argparse would say too roughly, or ask for in vain."""
 
 from __future__ import annotations
 
@@ -32,11 +32,15 @@ _RENAMED = {
 }
 
 
+_NO_OUTPUT = "DST"
+
+
 class CommandParser(ArgumentParser):
     """The arguments of one command.
 
     Of an option that isn't there, argparse would first say that PATH is missing, and then show the
-    usage of ``tfckpt`` as a whole.
+    usage of ``tfckpt`` as a whole. And it would have who only wants to see what would be done say
+    where to: a dry run calls that DST, as the help does.
     """
 
     def parse_known_args(self, args=None, namespace=None):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201 - argparse has overloads of it
@@ -47,7 +51,16 @@ class CommandParser(ArgumentParser):
             command = self.prog.rpartition(" ")[2]
             self.error("; ".join(f"there is no {option}{_instead(option, command, known)}"
                                  for option in unknown))
+        if self._is_dry_run_to_nowhere(args or ()):
+            args = ["-o", _NO_OUTPUT, *args]
         return super().parse_known_args(args, namespace)
+
+    def _is_dry_run_to_nowhere(self, arguments: Sequence[str]) -> bool:
+        known = self._option_string_actions
+        given = _given(arguments)
+        return "--dry-run" in given and "--output" in known and not (
+            {"--output", "--in-place"}.intersection(given)
+            or any(argument.startswith("-o") for argument in arguments))
 
 
 def _given(arguments: Sequence[str]) -> list[str]:
