@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+import tfckpt
 from tfckpt.core import moved
 from tfckpt.core.arrays import array_output
 from tfckpt.core.files.safetensors import read, write
@@ -84,3 +85,20 @@ def test_every_flipped_byte_of_the_source_is_found_though_it_was_moved_as_it_is(
             assert caught.value.offset == entry.offset
             damaged.unlink()
             flip(data, entry.offset + at)
+
+
+@pytest.mark.parametrize("name", ["safetensors", "torch", "msgpack", "npz", "npy"])
+def test_where_a_tensor_lies_are_the_bytes_that_reading_it_gives(tmp_path, name, monkeypatch):
+    monkeypatch.setattr("tfckpt.core.files.msgpack._MOST_AT_ONCE", 32)  # arrays in runs, too
+    arrays = {"small": np.arange(4, dtype=np.float32), "none": np.zeros((0, 3), np.int8),
+              "large": np.arange(40, dtype=np.float64).reshape(5, 8)}
+    tfckpt.save_file(arrays, tmp_path / "m", to=name)
+    placed = []
+    with tfckpt.open(tmp_path / "m") as source:
+        for key, entry in source.index.items():
+            place = source.place_of(entry)
+            if place is not None:
+                file, offset = place
+                assert file.read(offset, entry.n_bytes) == b"".join(source.stream(entry)), key
+                placed.append(key)
+    assert "small" in placed

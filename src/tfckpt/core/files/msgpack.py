@@ -90,6 +90,9 @@ class MsgpackSource(RangeSource):
                 shape=run.shape, offset=run.offset, n_bytes=run.n_bytes))
         return None
 
+    def place_of(self, entry: Entry) -> tuple[DataFile, int] | None:
+        return None if entry.key in self._runs else super().place_of(entry)
+
     def _read_part(self, part: Entry) -> np.ndarray[Any, Any]:
         if part.key not in self._runs:
             return super()._read_part(part)

@@ -81,11 +81,10 @@ class RangeSource(Source):
 
     def stream(self, entry: Entry, request: Box | None = None
                ) -> Generator[bytes | np.ndarray[Any, Any], None, int | None]:
-        place = self.place_of(entry)
-        if request not in (None, whole(entry.shape)) or place is None:
+        if request not in (None, whole(entry.shape)) or not self._is_plain(entry):
             return (yield from super().stream(entry, request))
-        file, at = place
-        end = at + entry.n_bytes
+        file = self.file_of(entry)
+        at, end = entry.offset, entry.offset + entry.n_bytes
         while at < end:
             chunk = file.read(at, min(STEP, end - at))
             yield chunk
