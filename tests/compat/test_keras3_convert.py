@@ -205,9 +205,9 @@ def old_models(tmp_path_factory):
     return folder, live.live("tf2.15")("save_for_configs", "keras_snippets", folder=folder)
 
 
-# Of numbers around 1. Processors without instructions for bfloat16 round the sums inside a product,
-# and each framework otherwise.
-_BFLOAT16 = 2 ** -7
+# Of numbers around 1. On processors without instructions for bfloat16, PyTorch rounds the sums
+# inside a product otherwise than TensorFlow. That the policy isn't lost, TensorFlow's 1e-5 shows.
+_BFLOAT16 = 2 ** -8  # with the policy lost, it is more
 
 # JAX compiles every operation of every model; where the others agree, it has nothing to add.
 without_jax = pytest.mark.parametrize(
@@ -222,10 +222,11 @@ def test_a_config_of_keras_2_is_a_model_of_keras_3(old_models, keras3, name):
     pairs = [("model.json", "weights"), ("saved_model", "saved_model")]
     if name != "frames":  # whose .h5 doesn't say which of two normalizations is inside the other
         pairs.append(("whole.h5", "whole.h5"))
+    most = _BFLOAT16 if name == "half" and keras3.version != "tf2.21" else 1e-5
     for file, weights in pairs:
         if (folder / file).exists():
             got = keras3("revive", "keras_snippets", file=folder / file, path=folder / weights)
-            assert far(got, wanted) < (_BFLOAT16 if name == "half" else 1e-5), file
+            assert far(got, wanted) < most, file
 
 
 @needs_shared
