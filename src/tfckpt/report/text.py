@@ -147,8 +147,14 @@ def quoted(path: str) -> str:
     Example:
         >>> quoted("a b/model.ckpt-7")
         "'a b/model.ckpt-7'"
+        >>> print(quoted("a'; b"))
+        'a'"'"'; b'
     """
-    return path if re.fullmatch(r"[\w@%+=:,./\\-]+", path, re.ASCII) else f"'{path}'"
+    if re.fullmatch(r"[\w@%+=:,./\\-]+", path, re.ASCII):
+        return path
+    import shlex  # deferred: few paths need it
+
+    return shlex.quote(path)
 
 
 def render_verify(report: VerifyReport) -> Iterator[str]:
