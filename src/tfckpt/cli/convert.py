@@ -110,7 +110,8 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--overwrite", action="store_true",
                         help="replace a checkpoint that is there already")
     parser.add_argument("--dry-run", action="store_true",
-                        help="print every key and what it becomes; write nothing, and need no -o")
+                        help="print every key and what it becomes; write nothing, and need no -o"
+                             " with --to, unless it is keras")
     parser.add_argument("-v", "--verbose", action="store_true",
                         help="print every key and what it became")
     add_json(parser)
