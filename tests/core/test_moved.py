@@ -50,7 +50,8 @@ def test_all_is_moved_all_is_equal_and_progress_adds_up(pair):
     plan, _, path = pair
     told: list[tuple[int, int]] = []
     with read(str(path)) as written:
-        assert all(moved.find_moved(output, plan, written) for output in plan.outputs)
+        assert all(moved.find_moved(output, plan, written, written.index[output.key])
+                   for output in plan.outputs)
         assert compare_reloaded(plan, written, progress=lambda *now: told.append(now)) == len(SIZES)
     assert told[-1] == (sum(SIZES), sum(SIZES))
     assert [now for now, _ in told] == sorted({now for now, _ in told})

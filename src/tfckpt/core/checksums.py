@@ -141,9 +141,8 @@ def _end(batch: list[Entry]) -> int:
 
 
 def _run(reader: _Reader, tasks: list[_Task], jobs: int) -> Iterator[_Done]:
-    if sum(task.stop - task.start for task in tasks) < _ALONE:
-        jobs = 1
-    yield from in_order(reader.read, tasks, jobs)
+    is_little = sum(task.stop - task.start for task in tasks) < _ALONE
+    return in_order(reader.read, tasks, 1 if is_little else jobs)
 
 
 def _joined(before: _Done, task: _Task, done: _Done) -> _Done:

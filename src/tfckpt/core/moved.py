@@ -59,10 +59,17 @@ class _Compared(NamedTuple):
     equal: bool
 
 
-def find_moved(output: Output, plan: Plan, written: Source) -> Moved | None:
-    """Where a tensor was moved from and to; None if its bytes were made."""
+def find_moved(output: Output, plan: Plan, written: Source, entry: Entry) -> Moved | None:
+    """Where a tensor was moved from and to; None if its bytes were made.
+
+    Args:
+        output: What was to be written.
+        plan: The plan that has it.
+        written: What was written, opened.
+        entry: The tensor there.
+    """
     old = range_of(output, plan)
-    place = written.place_of(written.index[output.key])
+    place = written.place_of(entry)
     if old is None or place is None or not isinstance(output.origin, Reuse):
         return None
     return Moved(output.key, output.origin.entry, old, *place)

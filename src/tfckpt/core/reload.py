@@ -52,7 +52,7 @@ def compare_reloaded(plan: Plan, written: Source, *, progress: Progress = no_pro
     moved: list[Moved] = []
     for output in plan.outputs:
         entry = _found(output, written)
-        place = find_moved(output, plan, written)
+        place = find_moved(output, plan, written, entry)
         if place is not None:
             moved.append(place)
             continue
